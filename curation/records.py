@@ -1,0 +1,164 @@
+"""What curation writes down: findings, plans, batches, reviews and decisions of a round."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from generation.records import Brief, SizeBin, Verdict
+from training.records import FileRef, Interval, Record
+
+Status = Literal["confirmed", "refuted", "open"]
+Outcome = Literal["promoted", "rejected", "inconclusive"]
+
+
+class Finding(Record):
+    """A slice of the labelled objects on which the detector may be weak, with its test.
+
+    The effect is recall of the rest minus recall of the slice: positive means that the slice is weaker.
+    """
+
+    finding_id: str
+    label: str | None
+    """The class of the slice, None for every class."""
+    size: SizeBin | None
+    """The COCO size of the slice, None for any size."""
+    words: str
+    """The slice in words: `small cone`."""
+    versus: str
+    """What it was compared with, in words: `other classes`."""
+    status: Status
+    objects: int
+    photos: int
+    recall: float
+    recall_rest: float
+    effect: Interval
+    p: float
+    q: float
+    """p after Benjamini–Hochberg over all tests of the round."""
+    gain: float
+    """Mean AP that would return if every missed object of the slice were found."""
+    objects_to_settle: int | None
+    """For an open finding: about how many labelled objects of the slice would settle it."""
+    evidence: tuple[str, ...]
+    """Ids of missed labels, at most 24, largest first."""
+    view: str
+    """Name of the saved view."""
+
+
+class Findings(Record):
+    """All tests of a round, ordered by what fixing them would gain."""
+
+    findings: tuple[Finding, ...]
+    split: Literal["val"]
+    min_effect: float
+    max_q: float
+
+
+class Briefs(Record):
+    """What to do about the confirmed findings."""
+
+    briefs: tuple[Brief, ...]
+    note: str
+    """Why there is nothing to generate, where that is so."""
+
+
+class Plan(Record):
+    """The requests of a round, and what could not be requested."""
+
+    requests: FileRef
+    """JSON Lines of `GenerationRequest`."""
+    count: int
+    label_briefs: tuple[Brief, ...]
+    """Briefs for people: label more real photos."""
+
+
+class Batch(Record):
+    """What came back for the requests."""
+
+    pictures: FileRef
+    """JSON Lines of `SyntheticImage`, in the order of the requests."""
+    failures: FileRef
+    """JSON Lines of `Failure`."""
+    made: int
+    failed: int
+
+
+class Review(Record):
+    """The decisions on all pictures of the batch."""
+
+    verdicts: FileRef
+    """JSON Lines of `Verdict`, in the order of the pictures."""
+    accepted: int
+    rejected: int
+    reasons: dict[str, int]
+    """Rejected pictures by reason."""
+
+
+class Difference(Record):
+    """How two models differ on test: the first minus the second, AP, paired by photo."""
+
+    of: Literal["candidate − champion", "candidate − control"]
+    mean_ap: Interval
+    """Over the classes that rest on enough photos."""
+    classes: dict[str, Interval]
+
+
+class ClassVerdict(Record):
+    """Whether the candidate is better than the champion on one class of test."""
+
+    label: str
+    verdict: Literal["better", "worse", "cannot be shown", "too few photos"]
+    photos: int
+    champion_ap: float | None
+    control_ap: float | None
+    candidate_ap: float | None
+
+
+class Decision(Record):
+    """Two claims kept apart (is the model better; was it the pictures), and what follows."""
+
+    outcome: Outcome
+    sentence: str
+    """The verdict in one sentence, for people."""
+    better: Difference | None
+    """None where nothing was trained."""
+    pictures_did_it: Difference | None
+    attribution: str
+    """What can be said about the pictures: with one seed, that it cannot be told."""
+    classes: tuple[ClassVerdict, ...]
+    settle: str
+    """What would settle an inconclusive outcome; empty otherwise."""
+    openings: int
+    """How often this test split has been looked at, this time included."""
+    champion: str
+    """`model_id` of the champion after the decision."""
+    models: dict[Literal["champion", "control", "candidate"], str]
+    """`model_id` of each arm that was judged."""
+
+
+class Holder(Record):
+    """Who holds a workspace."""
+
+    pid: int
+    host: str
+    command: str
+    started_at: float = Field(ge=0)
+    """Seconds since 1970."""
+
+
+__all__ = [
+    "Batch",
+    "Brief",
+    "Briefs",
+    "ClassVerdict",
+    "Decision",
+    "Difference",
+    "Finding",
+    "Findings",
+    "Holder",
+    "Outcome",
+    "Plan",
+    "Review",
+    "Status",
+    "Verdict",
+]

@@ -1,0 +1,1 @@
+"""Makes labelled pictures on request, and judges them."""

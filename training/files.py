@@ -1,0 +1,124 @@
+"""The one writer: everything that the workspace keeps is written here, whole or not at all.
+
+A file is written under a temporary name beside its target, synced, and moved into place; the folder is synced last.
+So a reader sees the old file or the new one, and a file that is there is finished.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from training.errors import CurateError
+
+TEMPORARY_PREFIX = ".writing-"
+
+
+def canonical_json(value: Any) -> str:
+    """Give the one text of a JSON value: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest_of(value: Any) -> str:
+    """Give the first 24 hex digits of the SHA-256 of bytes, or of the canonical JSON of anything else.
+
+    24 digits are 96 bits: enough to tell a billion things apart, and the length of a database id.
+    """
+    data = value if isinstance(value, bytes) else canonical_json(value).encode()
+    return hashlib.sha256(data).hexdigest()[:24]
+
+
+def digest_of_file(path: Path) -> str:
+    """Give the digest of a file's bytes, as `digest_of` does, without holding the file in memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:24]
+
+
+def write_with(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Let `fill` write a file's bytes, then move it into place.
+
+    Raises `CurateError` when the disk is full or cannot be written; what was there before stays.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        _move(Path(temporary), path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise writing_failed(path, error) from error
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes, whole or not at all."""
+    write_with(path, lambda file: file.write(data))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON value for people to read: sorted keys, two spaces, a final newline."""
+    write_text(path, json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put a file at `target` without touching `source`: a hard link, or a copy where links do not reach.
+
+    A hard link is safe against writers that replace the file, as ours and ultralytics do.
+    """
+    if target.exists():
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
+            raise writing_failed(target, error) from error
+        _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as bytes_in:
+        write_with(target, lambda file: shutil.copyfileobj(bytes_in, file))
+
+
+def sweep(folder: Path) -> None:
+    """Remove what an interrupted writer left under its temporary name."""
+    for leftover in folder.rglob(f"{TEMPORARY_PREFIX}*"):
+        leftover.unlink(missing_ok=True)
+
+
+def writing_failed(path: Path, error: OSError) -> CurateError:
+    """Say in one sentence why a file could not be written."""
+    hints = {
+        errno.ENOSPC: "free some space and run the command again; finished work is kept",
+        errno.EDQUOT: "your quota is used up: free some space and run the command again",
+        errno.EROFS: "the disk is mounted read-only: use another folder with -C",
+        errno.EACCES: "change the folder's permissions, or use another folder with -C",
+    }
+    reason = os.strerror(error.errno).lower() if error.errno else str(error)
+    return CurateError(f"cannot write {path}: {reason}", hint=hints.get(error.errno or 0, "look at the disk"))
+
+
+def _move(temporary: Path, path: Path) -> None:
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
