@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from generation.records import Brief, SizeBin, Verdict
-from training.records import FileRef, Interval, Record
+from generation.records import Brief, SizeBin
+from training.records import Evaluation, FileRef, Interval, Record
 
 Status = Literal["confirmed", "refuted", "open"]
 Outcome = Literal["promoted", "rejected", "inconclusive"]
@@ -37,6 +37,8 @@ class Finding(Record):
     """p after Benjamini–Hochberg over all tests of the round."""
     gain: float
     """Mean AP that would return if every missed object of the slice were found."""
+    missed: dict[str, int]
+    """Missed objects of the slice by class."""
     objects_to_settle: int | None
     """For an open finding: about how many labelled objects of the slice would settle it."""
     evidence: tuple[str, ...]
@@ -103,6 +105,16 @@ class Difference(Record):
     classes: dict[str, Interval]
 
 
+class Comparison(Record):
+    """The three models on test, opened once for this round."""
+
+    champion: Evaluation
+    control: Evaluation
+    candidate: Evaluation
+    test_photos: str
+    """Digest of the ids of the test photos: openings of the same photos are counted."""
+
+
 class ClassVerdict(Record):
     """Whether the candidate is better than the champion on one class of test."""
 
@@ -146,19 +158,14 @@ class Holder(Record):
     """Seconds since 1970."""
 
 
-__all__ = [
-    "Batch",
-    "Brief",
-    "Briefs",
-    "ClassVerdict",
-    "Decision",
-    "Difference",
-    "Finding",
-    "Findings",
-    "Holder",
-    "Outcome",
-    "Plan",
-    "Review",
-    "Status",
-    "Verdict",
-]
+class DecideSettings(Record):
+    """When a candidate is promoted."""
+
+    margin: float = Field(0.02, ge=0, lt=1)
+    """A class is demonstrably worse when its interval lies wholly below minus this AP."""
+    min_photos: int = Field(50, ge=2)
+    """No claim rests on a class that fewer test photos hold."""
+    replicates: int = Field(2000, ge=100, le=20_000)
+    """Photo draws behind the interval of a difference."""
+    max_openings: int = Field(5, ge=1)
+    """After so many looks at the same test photos the answer is: add test photos."""

@@ -104,3 +104,14 @@ class Verdict(Record):
     """Empty for an accepted picture."""
     reviewer: str
     """`rule`, or the name of a person."""
+
+
+class ReviewSettings(Record):
+    """The rule by which `curate review --auto` decides."""
+
+    min_visible_share: float = Field(0.6, ge=0, le=1)
+    """Smallest visible share of each pasted object."""
+    min_side_px: float = Field(8, ge=1)
+    """Smallest shorter side of each pasted object's box, in pixels of the picture."""
+    max_look_bits: int = Field(2, ge=0, le=64)
+    """Pictures with objects in like places are near-duplicates when at most so many bits of 64-bit hashes differ."""

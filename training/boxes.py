@@ -99,6 +99,19 @@ class BoxTable(Table):
         return self.take(np.isin(self.image, rows))
 
 
+@dataclass(frozen=True)
+class RawBoxes(Table):
+    """Predictions as a detector gives them, before they get ids and our class numbers."""
+
+    image: Ints
+    """Number of the photo in the list that was asked for."""
+    label: Ints
+    """Number of the model's own class."""
+    xyxy: Floats
+    """(n, 4) as in `BoxTable`, but a box may be empty."""
+    score: Floats
+
+
 def concat(tables: Sequence[BoxTable]) -> BoxTable:
     """Stack tables in order."""
     if not tables:

@@ -4,6 +4,7 @@ A file is written under a temporary name beside its target, synced, and moved in
 So a reader sees the old file or the new one, and a file that is there is finished.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -54,9 +55,11 @@ def write_with(path: Path, fill: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         _move(Path(temporary), path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise writing_failed(path, error) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):  # moved, or on a disk that takes nothing any more: `sweep` gets it
+                Path(temporary).unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -77,13 +80,14 @@ def write_json(path: Path, value: Any) -> None:
 def link_or_copy(source: Path, target: Path) -> None:
     """Put a file at `target` without touching `source`: a hard link, or a copy where links do not reach.
 
-    A hard link is safe against writers that replace the file, as ours and ultralytics do.
+    A hard link is safe against writers that replace the file, as ours and ultralytics do. Of a symbolic link the file
+    behind it is taken. What is at `target` already stays.
     """
     if target.exists():
         return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(source, target)
+        os.link(source.resolve(), target)
     except FileExistsError:
         return
     except OSError as error:
@@ -93,7 +97,11 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as bytes_in:
+    try:
+        bytes_in = source.open("rb")
+    except OSError as error:
+        raise CurateError(f"cannot read {source}: {_reason(error)}", hint="put it back, or make it readable") from error
+    with bytes_in:
         write_with(target, lambda file: shutil.copyfileobj(bytes_in, file))
 
 
@@ -111,8 +119,11 @@ def writing_failed(path: Path, error: OSError) -> CurateError:
         errno.EROFS: "the disk is mounted read-only: use another folder with -C",
         errno.EACCES: "change the folder's permissions, or use another folder with -C",
     }
-    reason = os.strerror(error.errno).lower() if error.errno else str(error)
-    return CurateError(f"cannot write {path}: {reason}", hint=hints.get(error.errno or 0, "look at the disk"))
+    return CurateError(f"cannot write {path}: {_reason(error)}", hint=hints.get(error.errno or 0, "look at the disk"))
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def _move(temporary: Path, path: Path) -> None:

@@ -8,6 +8,7 @@ from training.files import digest_of
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+Format = Literal["yolo", "coco", "voc"]
 ErrorKind = Literal["missed", "background", "class", "localisation", "both", "duplicate"]
 ERROR_KINDS: tuple[ErrorKind, ...] = ("missed", "background", "class", "localisation", "both", "duplicate")
 
@@ -153,6 +154,6 @@ class ModelVersion(Record):
     trained_on: str | None
     """Digest of the arm, None for a model that was brought."""
     history: str
-    """`restarted` or `continued from epoch k`; only the former repeats bit by bit on a CPU. Empty if brought."""
+    """How the fit ran: `in one go`, the only way so far, repeats bit by bit on a CPU. Empty if brought."""
     trusted: bool = False
     """Loaded without ultralytics' safe loading, because the user said so."""

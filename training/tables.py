@@ -16,16 +16,22 @@ T = TypeVar("T", bound=Table)
 
 def save_table(path: Path, table: Table) -> FileRef:
     """Write a table and give its reference."""
-    columns = {field.name: np.asarray(getattr(table, field.name)) for field in fields(table)}
+    columns = {field.name: np.ascontiguousarray(getattr(table, field.name)) for field in fields(table)}
     write_with(path, lambda file: np.savez(file, **columns))  # type: ignore[arg-type]  # numpy's stub misses **kwds
     return FileRef(name=path.name, digest=digest_of_file(path))
 
 
 def load_table(path: Path, kind: type[T], ref: FileRef) -> T:
-    """Read a table back; raises `DamagedFile` where the bytes are not those that the reference names."""
+    """Read a table back; raises `DamagedFile` where it is not the file that the reference names, or no such table."""
     check_digest(path, ref)
-    with np.load(path, allow_pickle=False) as stored:
-        return kind(**{field.name: stored[field.name] for field in fields(kind)})
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return kind(**{field.name: stored[field.name] for field in fields(kind)})
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedFile(
+            f"{path} does not hold a {kind.__name__}: {error}",
+            hint="it may be from another version: redo its step with --redo",
+        ) from error
 
 
 def check_digest(path: Path, ref: FileRef) -> None:

@@ -1,0 +1,263 @@
+"""The command line: arguments in, one screen out, the next command on the last line.
+
+Nothing heavy is imported before a command needs it: `--help` and `status` start in a fraction of a second.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curation import shell
+from training.errors import UsageError
+from training.records import Format
+
+HERE = Path()
+app = typer.Typer(
+    name="curate",
+    help="Find what a detector fails on, make the pictures that are missing, promote only what is honestly better.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+Folder = Annotated[Path, typer.Option("-C", "--workspace", metavar="DIR", help="The workspace, if not this folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
+Redo = Annotated[
+    str | None, typer.Option("--redo", metavar="STEP", help="Move this step and all after it aside, and do them again.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do what --redo says; without it, only say what would be moved.")]
+Source = Annotated[str, typer.Option("--from", metavar="PATH", help="A folder of labelled photos.")]
+SourceFormat = Annotated[
+    Format | None, typer.Option("--format", help="How the labels are written; found out if not given.")
+]
+AllowBad = Annotated[bool, typer.Option("--allow-bad", help="Go on although more than a tenth cannot be used.")]
+
+
+@app.command()
+def demo(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo"), as_json: Json = False) -> None:
+    """Draw the built-in dataset, train a first model, run one round to its verdict, write the report.
+
+    About ten minutes on two cores. Started again, it goes on where it stopped.
+
+    \b
+    Examples:
+      curate demo
+      curate demo yard
+    """
+    from curation import wiring
+
+    wiring.draw_demo(folder)
+    with shell.writing(folder, "demo") as desk:
+        last = shell.advance(desk, "decide", may_review=True)
+    shell.write_report(folder)
+    shell.tell_decision(folder, last, as_json)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    source: Source,
+    format: SourceFormat = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="FILE", help="Weights of the detector, a .pt of ultralytics.")
+    ] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Load weights that run code while they are loaded.")] = False,
+    allow_bad: AllowBad = False,
+    as_json: Json = False,
+) -> None:
+    """Make a workspace from labelled photos and the detector that is to become better.
+
+    Photos are linked or copied, never changed. Splits are kept where the source has them, else made by content.
+    Without --model the first model is trained on train.
+
+    \b
+    Examples:
+      curate init ws --from photos
+      curate init ws --from photos --format voc --model best.pt
+    """
+    from curation import tallies, wiring
+
+    brought = wiring.init(folder, Path(source), format=format, model=model, trust=trust, allow_bad=allow_bad)
+    shell.show_record(brought, tallies.import_lines(brought, shell.columns()), as_json, folder, "analyze")
+
+
+@app.command()
+def add(
+    source: Annotated[str, typer.Argument(metavar="PATH", help="A folder of labelled photos.")],
+    folder: Folder = HERE,
+    format: SourceFormat = None,
+    allow_bad: AllowBad = False,
+    as_json: Json = False,
+) -> None:
+    """Add more labelled photos. Most go into train; val and test grow by a fixed share. They count from the next round.
+
+    \b
+    Examples:
+      curate add more-photos -C ws
+    """
+    from curation import tallies, wiring
+
+    with shell.locked(folder, "add") as ledger:
+        brought = wiring.add(ledger, Path(source), format=format, allow_bad=allow_bad)
+    shell.show_record(brought, tallies.import_lines(brought, shell.columns()), as_json, folder, "analyze")
+
+
+@app.command()
+def evaluate(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
+    """Judge the champion on val: AP by class with n and interval, and what its errors are.
+
+    \b
+    Examples:
+      curate evaluate -C ws
+      curate evaluate --redo evaluate --yes
+    """
+    from curation import screen
+    from training.records import Evaluation
+
+    record = shell.take_step(folder, "evaluate", Evaluation, redo=redo, yes=yes)
+    shell.show_record(record, screen.evaluation_lines(record, shell.columns()), as_json, folder, "analyze")
+
+
+@app.command()
+def analyze(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
+    """Find what the champion is weak on: classes and sizes, each tested on val. Evaluates first, if needed.
+
+    \b
+    Examples:
+      curate analyze -C ws
+    """
+    from curation import screen
+    from curation.records import Findings
+
+    record = shell.take_step(folder, "analyze", Findings, redo=redo, yes=yes)
+    shell.show_record(record, screen.findings_lines(record, None, shell.columns()), as_json, folder, "generate")
+
+
+@app.command()
+def generate(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
+    """Make the pictures that the confirmed findings ask for, with their labels. Analyses first, if needed.
+
+    \b
+    Examples:
+      curate generate -C ws
+    """
+    from curation import tallies
+    from curation.records import Batch
+
+    record = shell.take_step(folder, "generate", Batch, redo=redo, yes=yes)
+    shell.show_record(record, tallies.batch_lines(record, shell.columns()), as_json, folder, "review --auto")
+
+
+@app.command()
+def review(
+    auto: Annotated[bool, typer.Option("--auto", help="Decide by the rule; what people tagged by hand stays.")] = False,
+    folder: Folder = HERE,
+    redo: Redo = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Decide which pictures may be learned from: by tags set by hand, the rest by the rule of the configuration.
+
+    \b
+    Examples:
+      curate review --auto -C ws
+    """
+    from curation import tallies
+    from curation.records import Review
+
+    if not auto:
+        raise UsageError("reviews need --auto so far", hint="curate review --auto")
+    record = shell.take_step(folder, "review", Review, redo=redo, yes=yes)
+    shell.show_record(record, tallies.review_lines(record, shell.columns()), as_json, folder, "retrain")
+
+
+@app.command()
+def retrain(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
+    """Train control and candidate, equal but for the pictures, and decide on test.
+
+    \b
+    Examples:
+      curate retrain -C ws
+      curate retrain --redo control --yes
+    """
+    with shell.writing(folder, "retrain", redo=redo, yes=yes) as desk:
+        last = shell.advance(desk, "decide", may_review=False)
+    shell.tell_decision(folder, last, as_json)
+
+
+@app.command()
+def run(
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds to finish.")] = 1,
+    folder: Folder = HERE,
+    redo: Redo = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Do all of it, round after round. Interrupted, it goes on where it stopped when it is started again.
+
+    \b
+    Examples:
+      curate run -C ws
+      curate run --rounds 3
+    """
+    with shell.writing(folder, "run", redo=redo, yes=yes) as desk:
+        for _ in range(rounds):
+            last = shell.advance(desk, "decide", may_review=not desk.config.run.wait_for_review)
+    shell.write_report(folder)
+    shell.tell_decision(folder, last, as_json)
+
+
+@app.command()
+def status(folder: Folder = HERE, as_json: Json = False) -> None:
+    """Say which model is the champion, what each round has done, and what comes next.
+
+    \b
+    Examples:
+      curate status -C ws
+      curate status --json
+    """
+    from curation import screen
+    from curation.status import status_of
+
+    state = status_of(shell.ledger_in(folder))
+    shell.say(json.dumps(state, indent=2) if as_json else "\n".join(screen.status_lines(state, shell.columns())))
+    if not as_json:
+        shell.say_next(folder, shell.next_command(state))
+
+
+@app.command()
+def report(folder: Folder = HERE) -> None:
+    """Write report.html: the last round on one page that needs no network.
+
+    \b
+    Examples:
+      curate report -C ws
+    """
+    path = shell.write_report(folder)
+    shell.say(str(path))
+    shell.say_next(folder, "status")
+
+
+@app.command()
+def doctor(folder: Folder = HERE, as_json: Json = False) -> None:
+    """Check what curate stands on: database, torch device, weights, disk; one line each, with the fix.
+
+    \b
+    Examples:
+      curate doctor -C ws
+    """
+    from curation import doctor as checks
+
+    found = checks.check_all(folder)
+    shell.say(json.dumps([vars(check) for check in found], indent=2) if as_json else "\n".join(checks.lines(found)))
+    if not all(check.ok for check in found):
+        raise typer.Exit(4)
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = sys.argv[1:] or ["--help"]
+    shell.leave_with(lambda: app(arguments, prog_name="curate", standalone_mode=False))

@@ -1,0 +1,168 @@
+"""The configuration: one YAML file, every key known, all problems reported at once.
+
+Each field's docstring is its help; `configs/default.yaml` is generated from them.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+from yaml.constructor import ConstructorError
+
+from curation.records import DecideSettings
+from generation.records import ReviewSettings
+from training.errors import ConfigError
+from training.records import Record
+
+
+class DatabaseSettings(Record):
+    """FiftyOne's database."""
+
+    uri: str | None = None
+    """MongoDB server to use instead of the workspace's own; FIFTYONE_DATABASE_URI goes before it."""
+
+
+class EvaluateSettings(Record):
+    """The operating point and how predictions are made."""
+
+    min_score: float = Field(0.25, gt=0, lt=1)
+    """Predictions below this score do not count for recall, precision and error kinds."""
+    replicates: int = Field(1000, ge=100, le=20_000)
+    """Photo draws behind each interval of an AP."""
+
+
+class AnalyzeSettings(Record):
+    """When a finding is confirmed, and when it is refuted."""
+
+    min_effect: float = Field(0.1, gt=0, lt=1)
+    """Smallest loss of recall that matters; a slice that is surely better than this is refuted."""
+    max_q: float = Field(0.05, gt=0, lt=1)
+    """Largest share of false findings among the confirmed ones."""
+
+
+class GenerateSettings(Record):
+    """How many pictures, made by what."""
+
+    pictures: int = Field(100, ge=1, le=100_000)
+    """Pictures to ask for in a round, shared among the confirmed findings by what fixing them would gain."""
+    min_pictures: int = Field(20, ge=1)
+    """Every funded finding gets at least this many."""
+    seed: int = Field(0, ge=0)
+    """Another seed gives other pictures."""
+
+
+class MixSettings(Record):
+    """What the candidate learns from."""
+
+    max_synthetic_share: float = Field(0.5, gt=0, lt=1)
+    """Largest share of synthetic pictures in the candidate's list."""
+
+
+class TrainingSettings(Record):
+    """How every arm is trained: AdamW with a cosine schedule."""
+
+    model: str = "yolov8n.yaml"
+    """Network of the first model where none was brought: a YAML of ultralytics, or `tiny`, the built-in small one."""
+    imgsz: int | None = Field(None, ge=32, le=2048)
+    """Longer side of training pictures in pixels; empty: 256 on a CPU, 640 on a GPU."""
+    max_updates: int | None = Field(None, ge=1)
+    """Optimiser steps of an arm at most; empty: 200 on a CPU, 3000 on a GPU."""
+    batch: int = Field(16, ge=1)
+    """Pictures in one optimiser step."""
+    lr0: float = Field(0.001, gt=0, lt=1)
+    """Initial learning rate."""
+    seed: int = Field(0, ge=0)
+    """Seed of every arm."""
+    device: str = Field("auto", coerce_numbers_to_str=True, pattern="^(auto|cpu|[0-9]+)$")
+    """`auto`, `cpu`, or a CUDA device number."""
+
+
+class RunSettings(Record):
+    """What `curate run` does by itself."""
+
+    wait_for_review: bool = False
+    """Whether it stops for a person instead of deciding on pictures by the rule."""
+
+
+class Config(Record):
+    """Everything that can be set."""
+
+    database: DatabaseSettings = DatabaseSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    analyze: AnalyzeSettings = AnalyzeSettings()
+    generate: GenerateSettings = GenerateSettings()
+    review: ReviewSettings = ReviewSettings()
+    mix: MixSettings = MixSettings()
+    training: TrainingSettings = TrainingSettings()
+    decide: DecideSettings = DecideSettings()
+    run: RunSettings = RunSettings()
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration; raises `ConfigError` with every problem and its dotted key."""
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # it is a safe loader
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} is missing", hint="curate init makes one") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="is it a readable file?") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {_reason(error)}", hint="mend it") from error
+    return parse_config({} if value is None else value, name=str(path))
+
+
+def parse_config(value: Any, *, name: str) -> Config:
+    """Check a configuration that was read from the file called `name`; a section without keys is its defaults."""
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"{name} must hold sections of keys, got {type(value).__name__}", hint="see configs/default.yaml"
+        )
+    try:
+        return Config.model_validate({key: {} if section is None else section for key, section in value.items()})
+    except ValidationError as error:
+        problems = [_problem(dict(item)) for item in error.errors()]
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError(
+            f"{count} in {name}:\n  " + "\n  ".join(problems), hint="configs/default.yaml explains every key"
+        ) from error
+
+
+def _problem(item: dict[str, Any]) -> str:
+    keys = tuple(str(part) for part in item["loc"])
+    dotted = ".".join(keys)
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(keys[-1], _known_keys(keys[:-1]), n=1)
+        return f"unknown key '{dotted}'" + (f" (did you mean '{near[0]}'?)" if near else "")
+    wanted = "should be a section of keys" if item["type"] == "model_type" else str(item["msg"]).lower()
+    return f"{dotted}: {wanted}, got {item['input']!r}"
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which also refuses a key that stands twice instead of forgetting the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise ConstructorError(None, None, f"'{key.value}' stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _reason(error: yaml.YAMLError | UnicodeDecodeError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return str(error).splitlines()[0]
+
+
+def _known_keys(section: tuple[str, ...]) -> list[str]:
+    kind: type[BaseModel] = Config
+    for key in section:
+        if key not in kind.model_fields:
+            return []
+        annotation = kind.model_fields[key].annotation
+        candidates = [annotation, *get_args(annotation)]
+        kind = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), Record)
+    return list(kind.model_fields)

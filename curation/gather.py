@@ -1,0 +1,126 @@
+"""Gather what the report of a round shows: its records, crops of what was missed, thumbnails of what was made."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from curation.desk import Frozen
+from curation.evidence import GALLERY_SIDE_PX, Crop, GalleryPicture, Pixels, evidence_crop, thumbnail
+from curation.ledger import STEPS, Ledger, RoundFolder
+from curation.records import Batch, Briefs, Comparison, Decision, Finding, Findings, Plan, Review
+from curation.report import ReportInput
+from curation.sections import PictureCounts
+from generation.records import GenerationRequest, SyntheticImage, Verdict
+from training.errors import UsageError
+from training.records import Evaluation, ImageSet, TrainingMix
+
+MAX_CROPS = 8
+MAX_PICTURES = 36
+ReadPixels = Callable[[Path], Pixels]
+
+
+def gather(ledger: Ledger, *, dataset: str, drawn: bool, read_pixels: ReadPixels) -> ReportInput:
+    """Give the report's input for the last round; raises `UsageError` where no round was begun."""
+    rounds = ledger.rounds()
+    images = rounds[-1].read("freeze", ImageSet) if rounds else None
+    if images is None:
+        raise UsageError("there is nothing to report yet", hint="curate analyze")
+    folder = rounds[-1]
+    findings = folder.read("analyze", Findings)
+    batch = folder.read("generate", Batch)
+    comparison = folder.read("compare", Comparison)
+    elapsed_s = folder.elapsed_s()
+    return ReportInput(
+        dataset=dataset,
+        round=folder.number,
+        images=images,
+        drawn=drawn,
+        champion=folder.read("evaluate", Evaluation),
+        tests=_tests(comparison),
+        findings=findings,
+        briefs=folder.read("brief", Briefs),
+        plan=folder.read("plan", Plan),
+        batch=batch,
+        review=folder.read("review", Review),
+        mix=folder.read("mix", TrainingMix),
+        decision=folder.read("decide", Decision),
+        elapsed_s={step: elapsed_s[step] for step in STEPS if step in elapsed_s},
+        counts=_counts(folder),
+        crops=_crops(ledger.root, Frozen(images, folder), findings.findings if findings else (), read_pixels),
+        gallery=_gallery(ledger.root, folder, batch, read_pixels) if batch else (),
+    )
+
+
+def _tests(comparison: Comparison | None) -> Mapping[str, Evaluation]:
+    if comparison is None:
+        return {}
+    return {"champion": comparison.champion, "control": comparison.control, "candidate": comparison.candidate}
+
+
+def _counts(folder: RoundFolder) -> dict[str, PictureCounts]:
+    """Count the pictures that each finding led to."""
+    plan, batch = folder.read("plan", Plan), folder.read("generate", Batch)
+    requested = (
+        Counter(r.finding_id for r in folder.load_lines(plan.requests, GenerationRequest)) if plan else Counter()
+    )
+    pictures = folder.load_lines(batch.pictures, SyntheticImage) if batch else ()
+    verdicts = _verdicts(folder)
+    made = Counter(picture.finding_id for picture in pictures)
+    accepted = Counter(p.finding_id for p in pictures if p.request_id in verdicts and verdicts[p.request_id].accepted)
+    return {
+        finding_id: PictureCounts(requested=count, made=made[finding_id], accepted=accepted[finding_id])
+        for finding_id, count in requested.items()
+    }
+
+
+def _verdicts(folder: RoundFolder) -> dict[str, Verdict]:
+    review = folder.read("review", Review)
+    return {verdict.request_id: verdict for verdict in folder.load_lines(review.verdicts, Verdict)} if review else {}
+
+
+def _crops(
+    root: Path, frozen: Frozen, findings: Sequence[Finding], read_pixels: ReadPixels
+) -> dict[str, tuple[Crop, ...]]:
+    """Cut the first missed objects of each finding that is not refuted out of their photos."""
+    row_of = {str(label_id): row for row, label_id in enumerate(frozen.labels.id)} if findings else {}
+    shown = [finding for finding in findings if finding.status != "refuted"]
+    return {
+        finding.finding_id: tuple(_crop(root, frozen, row_of[e], read_pixels) for e in finding.evidence[:MAX_CROPS])
+        for finding in shown
+    }
+
+
+def _crop(root: Path, frozen: Frozen, row: int, read_pixels: ReadPixels) -> Crop:
+    pixels = read_pixels(root / str(frozen.images.path[frozen.labels.image[row]]))
+    x1, y1, x2, y2 = frozen.labels.xyxy[row].tolist()
+    return evidence_crop(pixels, (x1, y1, x2, y2), caption=frozen.image_set.classes[frozen.labels.label[row]])
+
+
+def _gallery(root: Path, folder: RoundFolder, batch: Batch, read_pixels: ReadPixels) -> list[GalleryPicture]:
+    """Give some pictures of the batch, evenly spread, refused ones among them."""
+    pictures = folder.load_lines(batch.pictures, SyntheticImage)
+    verdicts = _verdicts(folder)
+    refused = [p for p in pictures if p.request_id in verdicts and not verdicts[p.request_id].accepted]
+    others = [p for p in pictures if p not in refused]
+    chosen = [*_spread(others, MAX_PICTURES * 2 // 3), *_spread(refused, MAX_PICTURES // 3)]
+    return [_shown(picture, verdicts.get(picture.request_id), read_pixels(root / picture.path)) for picture in chosen]
+
+
+def _spread(items: Sequence[SyntheticImage], count: int) -> list[SyntheticImage]:
+    rows = np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).astype(int))
+    return [items[row] for row in rows] if items else []
+
+
+def _shown(picture: SyntheticImage, verdict: Verdict | None, pixels: Pixels) -> GalleryPicture:
+    pasted = [label.label for label in picture.labels if label.pasted]
+    return GalleryPicture(
+        jpeg=thumbnail(pixels, max_side_px=GALLERY_SIDE_PX),
+        width_px=picture.width_px,
+        height_px=picture.height_px,
+        labels=picture.labels,
+        accepted=verdict.accepted if verdict else None,
+        reason=verdict.reason if verdict else "",
+        words=", ".join(sorted(set(pasted))),
+    )

@@ -1,0 +1,152 @@
+"""Take labelled photos into the workspace: splits, links, tables, and a record of what was refused."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from training.boxes import BoxTable, ImageTable
+from training.errors import DamagedFile, DataError
+from training.files import link_or_copy, write_json
+from training.records import FileRef, ModelVersion, Record, Split
+from training.source import Refusal, Source, photo_path, to_tables
+from training.splits import SplitPlan, VisibleChange, visible_changes
+from training.tables import load_table, save_table
+
+FOLDER = "data/imports"
+
+
+class Refused(Record):
+    """Something of the source that is not used, and why."""
+
+    file: str
+    line: int | None
+    reason: str
+    lost: str
+
+
+class Visible(Record):
+    """The smallest change of a class's recall that could be seen on one split."""
+
+    split: Split
+    label: str
+    objects: int
+    photos: int
+    share: float
+
+
+class Import(Record):
+    """What one import brought into the workspace."""
+
+    number: int
+    dataset: str
+    """Name of the dataset in FiftyOne."""
+    source: str
+    """Name of the folder that it came from."""
+    format: str
+    drawn: bool
+    """Whether the program drew the pictures, so that they only stand in for photos."""
+    classes: tuple[str, ...]
+    """Of the workspace, this import included."""
+    photos: dict[str, int]
+    """New photos by split."""
+    objects: int
+    model_id: str | None
+    """The model that was brought."""
+    refused: tuple[Refused, ...]
+    notes: tuple[str, ...]
+    visible: tuple[Visible, ...]
+    images: FileRef
+    labels: FileRef
+
+
+def take_in(
+    root: Path,
+    source: Source,
+    plan: SplitPlan,
+    *,
+    earlier: Sequence[Import],
+    dataset: str,
+    name: str,
+    drawn: bool,
+    model: ModelVersion | None,
+) -> Import:
+    """Link the photos that are new, keep their tables, and write the record last."""
+    classes = _all_classes(earlier, source.classes, model)
+    known = {str(photo_id) for brought in earlier for photo_id in tables_of(root, brought)[0].id}
+    images, labels = to_tables(replace(source, classes=classes), plan.splits)
+    new = [row for row, photo_id in enumerate(images.id) if str(photo_id) not in known]
+    if not new:
+        raise DataError(f"{name} holds no photo that the workspace does not have", hint="add other photos")
+    images, labels = _rows(images, labels, new)
+    wanted = set(map(str, images.id))
+    for photo in source.photos:
+        if photo.photo_id in wanted:
+            link_or_copy(photo.path, root / photo_path(photo))
+    number = len(earlier) + 1
+    record = Import(
+        number=number,
+        dataset=dataset,
+        source=name,
+        format=source.format,
+        drawn=drawn,
+        classes=classes,
+        photos={split: len(images.rows_of(split)) for split in ("train", "val", "test")},
+        objects=len(labels),
+        model_id=model.model_id if model else None,
+        refused=tuple(_refused(refusal) for refusal in source.refusals),
+        notes=tuple(note.text for note in plan.notes),
+        visible=tuple(_visible(change) for change in visible_changes(images, labels, classes)),
+        images=save_table(root / FOLDER / f"{number:03d}.images.npz", images),
+        labels=save_table(root / FOLDER / f"{number:03d}.labels.npz", labels),
+    )
+    write_json(root / FOLDER / f"{number:03d}.json", record.plain())
+    return record
+
+
+def imports_of(root: Path) -> tuple[Import, ...]:
+    """Give what was imported so far, oldest first."""
+    paths = sorted((root / FOLDER).glob("[0-9][0-9][0-9].json"))
+    return tuple(_read(path) for path in paths)
+
+
+def tables_of(root: Path, brought: Import) -> tuple[ImageTable, BoxTable]:
+    """Read the tables of an import back."""
+    folder = root / FOLDER
+    images = load_table(folder / brought.images.name, ImageTable, brought.images)
+    return images, load_table(folder / brought.labels.name, BoxTable, brought.labels)
+
+
+def _read(path: Path) -> Import:
+    try:
+        return Import.model_validate_json(path.read_text())
+    except ValueError as error:
+        raise DamagedFile(f"{path} does not hold an import", hint="restore it from a backup") from error
+
+
+def _all_classes(earlier: Sequence[Import], found: Sequence[str], model: ModelVersion | None) -> tuple[str, ...]:
+    """Give the classes in a stable order: those known before, then new ones; a model that fits has its own order."""
+    known: Sequence[str] = earlier[-1].classes if earlier else ()
+    if not earlier and model and set(model.classes) == set(found):
+        known = model.classes
+    return (*known, *(name for name in found if name not in known))
+
+
+def _rows(images: ImageTable, labels: BoxTable, rows: Sequence[int]) -> tuple[ImageTable, BoxTable]:
+    """Give the tables of some photos alone, rows renumbered."""
+    chosen = np.array(rows, np.int64)
+    renumbered = np.full(len(images), -1, np.int64)
+    renumbered[chosen] = np.arange(len(chosen))
+    kept = labels.of_images(chosen)
+    return images.take(chosen), replace(kept, image=renumbered[kept.image])
+
+
+def _refused(refusal: Refusal) -> Refused:
+    return Refused(file=refusal.file, line=refusal.line, reason=refusal.reason, lost=refusal.lost)
+
+
+def _visible(change: VisibleChange) -> Visible:
+    return Visible(
+        split=change.split, label=change.label, objects=change.objects, photos=change.photos, share=change.share
+    )

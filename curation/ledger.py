@@ -1,0 +1,279 @@
+"""The round folder: what is finished, what it was made from, and who is writing.
+
+    workspace/
+    ├── curate.yaml              the configuration
+    ├── lock, holder.json        who is writing
+    ├── data/                    photos (hard links) and what each import brought
+    ├── models/                  weights, by the digest of their content
+    ├── pictures/, cutouts/      made once, kept
+    ├── db/                      mongod's folder: a picture of all this, and can be rebuilt
+    └── rounds/001/STEP.json     written last and moved into place: presence means finished
+              └── STEP.*         tables and lists that the step's record refers to
+
+State is a fold over finished rounds; it is stored nowhere else.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from curation.records import Decision, Holder
+from training.errors import DamagedFile, StepChanged, UsageError, WorkspaceBusy
+from training.files import canonical_json, digest_of, digest_of_file, sweep, write_json, write_text
+from training.records import FileRef, Record
+
+STEPS = (
+    "freeze",
+    "champion",
+    "evaluate",
+    "analyze",
+    "brief",
+    "plan",
+    "generate",
+    "review",
+    "mix",
+    "control",
+    "candidate",
+    "compare",
+    "decide",
+)
+CONFIG_NAME = "curate.yaml"
+R = TypeVar("R", bound=Record)
+
+
+def steps_from(step: str) -> tuple[str, ...]:
+    """Give a step and all after it, in order; raises `UsageError` for a name that is none."""
+    if step not in STEPS:
+        raise UsageError(f"there is no step {step!r}", hint=f"steps are: {', '.join(STEPS)}")
+    return STEPS[STEPS.index(step) :]
+
+
+@dataclass(frozen=True)
+class RoundFolder:
+    """One round: its finished steps, and the side files that they refer to."""
+
+    path: Path
+    number: int
+    clock: Callable[[], float]
+
+    def once(self, step: str, kind: type[R], make: Callable[[], R], *inputs: Record) -> R:
+        """Give the record of a finished step, or make it and write it last.
+
+        The key is the fingerprint of exactly the records passed, so the step must read nothing else that can change.
+        Raises `StepChanged` where the step is finished but was made from other inputs.
+        """
+        given = _named_fingerprints(inputs)
+        stored = self._stored(step)
+        if stored is not None:
+            self._refuse_other_inputs(step, stored["inputs"], given)
+            return _parse(kind, stored["record"], self._proof(step))
+        started = self.clock()
+        write_json(self.path / "running.json", {"step": step, "pid": os.getpid(), "started_at": started})
+        try:
+            record = make()
+            self._note_time(step, max(0.0, self.clock() - started))
+            proof = {"inputs": given, "record": record.plain()}
+            write_json(self._proof(step), proof | {"digest": _digest_of_proof(step, proof)})
+        finally:
+            (self.path / "running.json").unlink(missing_ok=True)
+        return record
+
+    def finished(self, step: str) -> bool:
+        """Say whether a step's proof is there."""
+        return self._proof(step).is_file()
+
+    def read(self, step: str, kind: type[R]) -> R | None:
+        """Give the record of a finished step, None where it is not finished."""
+        stored = self._stored(step)
+        return None if stored is None else _parse(kind, stored["record"], self._proof(step))
+
+    def peek(self, step: str) -> dict[str, Any] | None:
+        """Give a finished step's record as plain values, unchecked, for showing."""
+        stored = self._stored(step)
+        return None if stored is None else dict(stored["record"])
+
+    def save_lines(self, name: str, records: Iterable[Record]) -> FileRef:
+        """Write records as JSON Lines beside the step's proof; `name` begins with the step's name."""
+        path = self.path / name
+        write_text(path, "".join(canonical_json(record.plain()) + "\n" for record in records))
+        return FileRef(name=name, digest=digest_of_file(path))
+
+    def load_lines(self, ref: FileRef, kind: type[R]) -> tuple[R, ...]:
+        """Read records back; raises `DamagedFile` where the bytes are not those that the reference names."""
+        path = self.path / ref.name
+        if not path.is_file() or digest_of_file(path) != ref.digest:
+            raise DamagedFile(f"{path} is missing or has changed", hint="restore it, or redo its step with --redo")
+        # Not splitlines(): it also splits at characters that may stand in a class name, such as U+2028.
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        return tuple(_parse(kind, json.loads(line), path) for line in lines)
+
+    def elapsed_s(self) -> dict[str, float]:
+        """Give the seconds that each finished step took."""
+        return {step: elapsed_s for step, elapsed_s in self._times_s().items() if self.finished(step)}
+
+    def running_step(self) -> str | None:
+        """Give the step that a living process is working on, None where there is none."""
+        try:
+            note = json.loads((self.path / "running.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return str(note["step"]) if _is_alive(int(note["pid"])) else None
+
+    def redo(self, step: str) -> tuple[str, ...]:
+        """Move a step and all after it aside, and give the names of those that were there.
+
+        The last step goes first, and of each step its proof: what an interruption leaves is the beginning of a round.
+        """
+        names = steps_from(step)
+        moved = tuple(name for name in names if self.finished(name))
+        aside = next(path for number in count(1) if not (path := self.path / f"aside-{number}").exists())
+        for name in reversed(names):
+            for path in sorted(self.path.glob(f"{name}.*"), key=lambda path: path != self._proof(name)):
+                aside.mkdir(exist_ok=True)
+                path.rename(aside / path.name)
+        return moved
+
+    def _proof(self, step: str) -> Path:
+        return self.path / f"{step}.json"
+
+    def _stored(self, step: str) -> dict[str, Any] | None:
+        path = self._proof(step)
+        if not path.is_file():
+            return None
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            proof = {"inputs": dict(stored["inputs"]), "record": dict(stored["record"])}
+            if stored["digest"] != _digest_of_proof(step, proof):
+                raise DamagedFile(f"{path} has changed since it was written", hint=f"restore it, or use --redo {step}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedFile(f"{path} cannot be read: {error}", hint=f"restore it, or use --redo {step}") from error
+        return proof
+
+    def _refuse_other_inputs(self, step: str, before: dict[str, str], given: dict[str, str]) -> None:
+        changed = sorted(name for name in before.keys() | given.keys() if before.get(name) != given.get(name))
+        if changed:
+            raise StepChanged(
+                f"step '{step}' of round {self.number} is finished but was made from another {_readable(changed)}",
+                hint=f"put that back as it was, or do the step and all after it again: --redo {step}",
+            )
+
+    def _times_s(self) -> dict[str, float]:
+        path = self.path / "times.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+    def _note_time(self, step: str, elapsed_s: float) -> None:
+        write_json(self.path / "times.json", self._times_s() | {step: round(elapsed_s, 3)})
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All rounds of a workspace."""
+
+    root: Path
+    clock: Callable[[], float]
+
+    def __post_init__(self) -> None:
+        """Refuse a folder that is no workspace."""
+        if not (self.root / CONFIG_NAME).is_file():
+            raise UsageError(
+                f"{self.root} is not a workspace: it has no {CONFIG_NAME}",
+                hint="go to one, name one with -C DIR, or make one: curate init DIR --from PATH",
+            )
+
+    def rounds(self) -> tuple[RoundFolder, ...]:
+        """Give all rounds that were begun, oldest first."""
+        folders = sorted(path for path in (self.root / "rounds").glob("[0-9][0-9][0-9]") if path.is_dir())
+        return tuple(RoundFolder(path, int(path.name), self.clock) for path in folders)
+
+    def open_round(self) -> RoundFolder:
+        """Give the round without a decision, or a new one after the last decision."""
+        rounds = self.rounds()
+        if rounds and not rounds[-1].finished("decide"):
+            return rounds[-1]
+        number = rounds[-1].number + 1 if rounds else 1
+        path = self.root / "rounds" / f"{number:03d}"
+        path.mkdir(parents=True, exist_ok=True)
+        return RoundFolder(path, number, self.clock)
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """Give the decisions so far, oldest first."""
+        found = (folder.read("decide", Decision) for folder in self.rounds())
+        return tuple(decision for decision in found if decision is not None)
+
+    @contextmanager
+    def writing(self, command: str) -> Iterator[None]:
+        """Hold the workspace as its one writer; raises `WorkspaceBusy`, naming the holder, at once."""
+        lock = FileLock(self.root / "lock", fallback_to_soft=False)  # a soft lock would outlive a killed holder
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise WorkspaceBusy(
+                f"{self.root} is in use by {_describe(self.root)}",
+                hint="wait until it ends; reading commands (status, report) work meanwhile",
+            ) from error
+        except OSError as error:
+            raise WorkspaceBusy(f"{self.root} cannot be locked: {error.strerror}", hint="is it writable?") from error
+        try:
+            holder = Holder(pid=os.getpid(), host=socket.gethostname(), command=command, started_at=self.clock())
+            write_json(self.root / "holder.json", holder.plain())
+            for folder in ("rounds", "models", "data", "pictures", "cutouts"):
+                sweep(self.root / folder)
+            yield
+        finally:
+            (self.root / "holder.json").unlink(missing_ok=True)
+            lock.release()
+
+
+def _parse(kind: type[R], value: Any, path: Path) -> R:
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise DamagedFile(
+            f"{path} does not hold a {kind.__name__}: {error.errors()[0]['msg']}",
+            hint="it may be from another version: restore it, or redo its step with --redo",
+        ) from error
+
+
+def _digest_of_proof(step: str, proof: dict[str, Any]) -> str:
+    return digest_of([step, proof["inputs"], proof["record"]])
+
+
+def _named_fingerprints(inputs: Sequence[Record]) -> dict[str, str]:
+    """Name each input by its kind; a second one of a kind gets a number."""
+    named: dict[str, str] = {}
+    for record in inputs:
+        kind = type(record).__name__
+        before = sum(1 for name in named if name.split()[0] == kind)
+        named[f"{kind} {before + 1}" if before else kind] = record.fingerprint()
+    return named
+
+
+def _readable(names: Sequence[str]) -> str:
+    return " and another ".join(names)
+
+
+def _describe(root: Path) -> str:
+    try:
+        holder = Holder.model_validate_json((root / "holder.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "another command"
+    return f"'{holder.command}' (process {holder.pid} on {holder.host})"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,124 @@
+"""One round, read from top to bottom."""
+
+from typing import Literal
+
+from curation import arms, steps
+from curation.decide import nothing_to_try
+from curation.desk import Desk, Frozen
+from curation.ledger import RoundFolder
+from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
+from training.errors import Waiting
+from training.records import Evaluation, ImageSet, ModelVersion, TrainingMix
+
+Until = Literal["evaluate", "analyze", "generate", "review", "decide"]
+ORDER: tuple[Until, ...] = ("evaluate", "analyze", "generate", "review", "decide")
+
+
+def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
+    """Do what is not done yet of the open round, up to and including a step.
+
+    Raises `Waiting` where pictures wait for a review and `may_review` does not allow the rule to decide on them.
+    """
+    folder = desk.ledger.open_round()
+    once, config, profile = folder.once, desk.config, desk.profile
+
+    images = once("freeze", ImageSet, lambda: steps.freeze(desk, folder))
+    frozen = Frozen(images, folder)
+    base = _champion_so_far(desk)
+    bases = () if base is None else (base,)
+    champion = once(
+        "champion", ModelVersion, lambda: arms.start(desk, frozen, base), images, config.training, profile, *bases
+    )
+    evaluation = once(
+        "evaluate",
+        Evaluation,
+        lambda: steps.judge_on_val(desk, frozen, champion),
+        images,
+        champion,
+        config.evaluate,
+        profile,
+    )
+    if until == "evaluate":
+        return folder
+
+    findings = once(
+        "analyze",
+        Findings,
+        lambda: steps.find_weak_slices(desk, frozen, evaluation),
+        images,
+        evaluation,
+        config.analyze,
+    )
+    if until == "analyze":
+        return folder
+
+    wish = config.generate
+    briefs = once("brief", Briefs, lambda: steps.write_briefs(desk, frozen, findings), images, findings, wish)
+    planned = once("plan", Plan, lambda: steps.plan(desk, frozen, briefs), images, briefs, wish)
+    batch = once("generate", Batch, lambda: steps.generate(desk, frozen, planned), images, planned)
+    if until == "generate":
+        return folder
+
+    if batch.made and not may_review and not folder.finished("review"):
+        raise Waiting(f"{batch.made} pictures wait for a review", hint="curate review --auto")
+    reviewed = once("review", Review, lambda: steps.review(desk, frozen, batch), batch, config.review)
+    if until == "review":
+        return folder
+
+    if not reviewed.accepted:
+        reason = briefs.note or f"none of {batch.made} pictures was accepted"
+        once(
+            "decide",
+            Decision,
+            lambda: nothing_to_try(reason, champion.model_id, steps.openings_before(desk.ledger, folder)),
+            reviewed,
+            champion,
+        )
+        return folder
+    mixed = once(
+        "mix",
+        TrainingMix,
+        lambda: arms.make_mix(desk, frozen, batch, reviewed),
+        images,
+        batch,
+        reviewed,
+        config.mix,
+        config.training,
+        profile,
+    )
+    control = once(
+        "control",
+        ModelVersion,
+        lambda: arms.train_arm(desk, frozen, mixed, champion, "control"),
+        images,
+        mixed,
+        champion,
+    )
+    candidate = once(
+        "candidate",
+        ModelVersion,
+        lambda: arms.train_arm(desk, frozen, mixed, champion, "candidate"),
+        images,
+        mixed,
+        champion,
+    )
+    models = {"champion": champion, "control": control, "candidate": candidate}
+    comparison = once(
+        "compare",
+        Comparison,
+        lambda: steps.compare(desk, frozen, models),
+        images,
+        champion,
+        control,
+        candidate,
+        config.evaluate,
+        profile,
+    )
+    once("decide", Decision, lambda: steps.reach_decision(desk, frozen, comparison), comparison, config.decide)
+    return folder
+
+
+def _champion_so_far(desk: Desk) -> ModelVersion | None:
+    """Give the champion after the last decision, else the model that was brought."""
+    decisions = desk.ledger.decisions()
+    return desk.registry.get(decisions[-1].champion) if decisions else desk.first

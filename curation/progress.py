@@ -1,0 +1,49 @@
+"""Progress on standard error: a bar on a terminal, a line every ten seconds elsewhere, nothing for what is quick."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Progress = Callable[[int, int, str], None]
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextmanager
+def progress_of(title: str, *, clock: Callable[[], float]) -> Iterator[Progress]:
+    """Give a callback that shows how far a long piece of work is."""
+    if sys.stderr.isatty():
+        with _bar(title) as show:
+            yield show
+    else:
+        yield _lines(title, clock)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=1, note="")
+        yield lambda done, total, note: bar.update(task, completed=done, total=max(total, 1), note=note)
+
+
+def _lines(title: str, clock: Callable[[], float]) -> Progress:
+    last = clock()
+
+    def show(done: int, total: int, note: str) -> None:
+        nonlocal last
+        if clock() - last >= SECONDS_BETWEEN_LINES:
+            last = clock()
+            sys.stderr.write(f"{title} {done}/{total} {note}\n")
+            sys.stderr.flush()
+
+    return show

@@ -1,0 +1,209 @@
+"""An evaluation and verdicts as FiftyOne keeps them, as updates of its samples; nothing but arguments.
+
+An update is an aggregation that the server runs on the sample as it is then, so a box that a reviewer moves, adds or
+deletes meanwhile stays as they left it. All values are literals: a class may be called `$5 bill`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from bson import ObjectId
+from numpy.typing import NDArray
+
+from curation.documents import Document, box_documents, by_image
+from generation.records import Verdict
+from training.boxes import Bools, BoxTable, Floats, ImageTable, Ints, Table, Texts, iou
+from training.matching import CORRECT, NOT_COUNTED, Errors, Matches
+from training.records import ERROR_KINDS
+
+ACCEPTED, REJECTED = "accepted", "rejected"
+Update = tuple[Document, list[Document]]
+"""Which sample, and the stages that change it."""
+FoundPair = tuple[str | None, str | None, float | None, float | None, str | None, str | None]
+"""Label's class, prediction's class, IoU, confidence, label's id, prediction's id; None where one is alone."""
+
+
+@dataclass(frozen=True)
+class Outcomes(Table):
+    """What boxes are, in the order of their table."""
+
+    partner_id: Texts
+    """Id of the matched label or prediction, empty without one."""
+    overlap: Floats
+    """IoU with it, 0 without one."""
+    kind: NDArray[np.int8]
+    """Number into `ERROR_KINDS`, below 0 for what is right."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model's predictions on one split at the operating point, matched to labels at IoU 0.5."""
+
+    predictions: BoxTable
+    predicted: Outcomes
+    labels: BoxTable
+    labelled: Outcomes
+
+    def of_images(self, rows: Ints) -> "Judged":
+        """Give what lies in the given image rows."""
+        predicted = np.flatnonzero(np.isin(self.predictions.image, rows))
+        labelled = np.flatnonzero(np.isin(self.labels.image, rows))
+        return Judged(
+            predictions=self.predictions.take(predicted),
+            predicted=self.predicted.take(predicted),
+            labels=self.labels.take(labelled),
+            labelled=self.labelled.take(labelled),
+        )
+
+
+@dataclass(frozen=True)
+class Decisions(Table):
+    """What people decided about pictures by tags; one row a picture, by id."""
+
+    request_id: Texts
+    accepted: Bools
+
+
+def prediction_field(key: str) -> str:
+    """Give the field that holds the predictions of an evaluation."""
+    return f"pred_{key}"
+
+
+def judge(predictions: BoxTable, labels: BoxTable, matches: Matches, errors: Errors) -> Judged:
+    """Give each counted prediction and each label with its partner; `matches` and `errors` are of just these tables."""
+    found = np.flatnonzero(errors.prediction_kind == CORRECT)
+    label = matches.label_row[found, 0]
+    overlap = iou(predictions.xyxy[found], labels.xyxy[label])
+    shown = np.flatnonzero(errors.prediction_kind != NOT_COUNTED)
+    return Judged(
+        predictions=predictions.take(shown),
+        predicted=_outcomes(found, labels.id[label], overlap, errors.prediction_kind).take(shown),
+        labels=labels,
+        labelled=_outcomes(label, predictions.id[found], overlap, errors.label_kind),
+    )
+
+
+def _outcomes(found: Ints, partner_id: Texts, overlap: Floats, kind: NDArray[np.int8]) -> Outcomes:
+    ids, overlaps = np.full(len(kind), "", "<U24"), np.zeros(len(kind))
+    ids[found], overlaps[found] = partner_id, overlap
+    return Outcomes(partner_id=ids, overlap=overlaps, kind=kind)
+
+
+def evaluation_updates(
+    key: str, judged: Judged, images: ImageTable, rows: Ints, classes: Sequence[str]
+) -> list[Update]:
+    """Give the updates of the photos `rows`: their predictions, what each box is, and counts.
+
+    As FiftyOne's own: `key` of a box is tp, fp or fn, `key_id` the id of its partner, `key_iou` their IoU; `key_tp`,
+    `key_fp` and `key_fn` count a photo's. Ours is `key_kind`, the error's name.
+    """
+    part = judged.of_images(rows)
+    outcomes = _describe(key, part.predicted, wrong="fp")
+    boxes = zip(box_documents(part.predictions, classes), part.predictions.score.tolist(), outcomes, strict=True)
+    predicted = [box | {"confidence": score} | outcome for box, score, outcome in boxes]
+    label_ids = map(ObjectId, part.labels.id.tolist())
+    labelled = list(zip(label_ids, _describe(key, part.labelled, wrong="fn"), strict=True))
+    columns = zip(
+        images.id[rows].tolist(),
+        by_image(predicted, np.searchsorted(rows, part.predictions.image), len(rows)),
+        by_image(labelled, np.searchsorted(rows, part.labels.image), len(rows)),
+        strict=True,
+    )
+    return [
+        ({"_id": ObjectId(photo_id)}, [{"$set": _evaluated(key, of_predictions, of_labels)}])
+        for photo_id, of_predictions, of_labels in columns
+    ]
+
+
+def pairs_found(judged: Judged, classes: Sequence[str]) -> list[FoundPair]:
+    """Give every prediction, matched or not, then every missed label, as FiftyOne's results list them."""
+    name = np.array(classes, object)
+    predictions, missed = judged.predictions, judged.labels.take(judged.labelled.partner_id == "")
+    columns = zip(
+        *(name[predictions.label].tolist(), judged.predicted.overlap.tolist(), predictions.score.tolist()),
+        *(judged.predicted.partner_id.tolist(), predictions.id.tolist()),
+        strict=True,
+    )
+    matched_or_alone: list[FoundPair] = [
+        (label, label, overlap, score, partner, own) if partner else (None, label, None, score, None, own)
+        for label, overlap, score, partner, own in columns
+    ]
+    left = zip(name[missed.label].tolist(), missed.id.tolist(), strict=True)
+    return matched_or_alone + [(label, None, None, None, label_id, None) for label, label_id in left]
+
+
+def _describe(key: str, outcomes: Outcomes, *, wrong: str) -> list[Document]:
+    rows = zip(outcomes.partner_id.tolist(), outcomes.overlap.tolist(), outcomes.kind.tolist(), strict=True)
+    return [
+        {
+            key: "tp" if partner else wrong,
+            f"{key}_id": partner,
+            f"{key}_iou": overlap if partner else None,
+            f"{key}_kind": ERROR_KINDS[kind] if kind >= 0 else None,
+        }
+        for partner, overlap, kind in rows
+    ]
+
+
+def _evaluated(key: str, predicted: list[Document], labelled: list[tuple[ObjectId, Document]]) -> Document:
+    found = sum(box[key] == "tp" for box in predicted)
+    changes: Document = {
+        prediction_field(key): {"$literal": {"_cls": "Detections", "detections": predicted}},
+        f"{key}_tp": found,
+        f"{key}_fp": len(predicted) - found,
+        f"{key}_fn": len(labelled) - found,
+        "last_modified_at": "$$NOW",
+    }
+    return changes | ({"ground_truth": _with_outcomes(labelled)} if labelled else {})
+
+
+def _with_outcomes(labelled: list[tuple[ObjectId, Document]]) -> Document:
+    """Give the expression of the sample's labels with their outcomes merged in by id."""
+    ids, outcomes = zip(*labelled, strict=True)
+    place = {"$indexOfArray": [{"$literal": list(ids)}, "$$box._id"]}
+    merged = {"$mergeObjects": ["$$box", {"$arrayElemAt": [{"$literal": list(outcomes)}, "$$place"]}]}
+    either = {"$cond": [{"$gte": ["$$place", 0]}, merged, "$$box"]}
+    stored = "$ground_truth.detections"
+    boxes = {"$map": {"input": stored, "as": "box", "in": {"$let": {"vars": {"place": place}, "in": either}}}}
+    whole = {"$mergeObjects": ["$ground_truth", {"detections": boxes}]}
+    return {"$cond": [{"$isArray": stored}, whole, "$ground_truth"]}
+
+
+def verdict_update(verdict: Verdict) -> Update:
+    """Give the update that marks a picture: the tag and why.
+
+    A rule's verdict leaves a picture alone that a person has tagged otherwise and that was not collected yet.
+    """
+    mine, other = (ACCEPTED, REJECTED) if verdict.accepted else (REJECTED, ACCEPTED)
+    sample: Document = {"_id": ObjectId(verdict.request_id)}
+    if verdict.reviewer == "rule":
+        untouched = {"verdict": other, "tags": {"$eq": other, "$ne": mine}}
+        sample["$or"] = [{"tags": {"$ne": other}}, untouched]
+    is_other = {"$not": [{"$in": ["$$this", [ACCEPTED, REJECTED]]}]}
+    others = {"$filter": {"input": {"$ifNull": ["$tags", []]}, "cond": is_other}}
+    changes = {
+        "tags": {"$concatArrays": [others, [mine]]},
+        "verdict": mine,
+        "verdict_reason": {"$literal": verdict.reason},
+        "reviewer": {"$literal": verdict.reviewer},
+        "last_modified_at": "$$NOW",
+    }
+    return sample, [{"$set": changes}]
+
+
+def read_decisions(samples: Sequence[Document]) -> Decisions:
+    """Give the pictures whose tags say something else than the verdict that was published, in the order of `samples`.
+
+    One that was tagged both ways since has not been decided.
+    """
+    marks = [{ACCEPTED, REJECTED}.intersection(sample["tags"]) - {sample.get("verdict")} for sample in samples]
+    decided = [
+        (sample["request_id"], mark == {ACCEPTED})
+        for sample, mark in zip(samples, marks, strict=True)
+        if len(mark) == 1
+    ]
+    return Decisions(
+        request_id=np.array([request_id for request_id, _ in decided], "<U24"),
+        accepted=np.array([accepted for _, accepted in decided], np.bool_),
+    )

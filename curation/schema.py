@@ -1,0 +1,95 @@
+"""Door to FiftyOne's book-keeping of a dataset: fields, classes, where its files lie, and evaluations as runs."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from curation.results import Judged, pairs_found, prediction_field
+
+LABELS = "ground_truth"
+ORIGIN_FIELDS = ("split", "request_id", "brief_id", "finding_id", "backend")
+"""They say where a sample came from; the App shows them and cannot change them."""
+TEXT_FIELDS = (*ORIGIN_FIELDS, "verdict", "verdict_reason", "reviewer")
+MEAN_AP = "curate_mean_ap"
+
+
+def declare_fields(dataset: Any) -> None:
+    """Declare what samples carry, so that the App shows it; and that no file is there twice."""
+    import fiftyone as fo
+
+    if dataset.has_field("source_ids"):  # declared last, so all is
+        return
+    dataset.media_type = "image"
+    for name in TEXT_FIELDS:
+        dataset.add_sample_field(name, fo.StringField, read_only=name in ORIGIN_FIELDS)
+    _declare_boxes(dataset, LABELS)
+    dataset.add_sample_field(f"{LABELS}.detections.visible_share", fo.FloatField)
+    dataset.add_sample_field(f"{LABELS}.detections.pasted", fo.BooleanField)
+    dataset.add_sample_field(f"{LABELS}.detections.source_id", fo.StringField)
+    dataset.create_index("filepath", unique=True)
+    dataset.create_index("request_id")
+    dataset.add_sample_field("source_ids", fo.ListField, subfield=fo.StringField, read_only=True)
+
+
+def _declare_boxes(dataset: Any, field: str) -> None:
+    import fiftyone as fo
+
+    dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+
+
+def remember_classes(dataset: Any, classes: Sequence[str]) -> None:
+    """Append classes that are new to those of the dataset."""
+    known = list(dataset.default_classes)
+    new = [name for name in classes if name not in known]
+    if new:
+        dataset.default_classes = known + new
+
+
+def follow_move(dataset: Any, root: str) -> None:
+    """Give samples their paths under `root`, where the dataset was last used under another one."""
+    before = dataset.info.get("root")
+    if before == root:
+        return
+    if before is not None:
+        rest = {"$substrBytes": ["$filepath", len(before.encode()), -1]}
+        dataset._sample_collection.update_many(
+            {"filepath": {"$regex": f"^{re.escape(before)}/"}},
+            [{"$set": {"filepath": {"$concat": [{"$literal": root}, rest]}, "last_modified_at": "$$NOW"}}],
+        )
+    dataset.info["root"] = root
+    dataset.save()
+
+
+def register_evaluation(view: Any, key: str) -> Any:
+    """Announce an evaluation of a view, instead of one of that key; give FiftyOne's method for it."""
+    import fiftyone as fo
+    from fiftyone.utils.eval.coco import COCOEvaluationConfig
+
+    field, dataset = prediction_field(key), view._dataset
+    _declare_boxes(dataset, field)
+    method = COCOEvaluationConfig(field, LABELS, iou=0.5, classwise=True, compute_mAP=False).build()
+    method.register_run(view, key)
+    method.register_samples(view, key)
+    for boxes in (field, LABELS):
+        dataset.add_sample_field(f"{boxes}.detections.{key}_kind", fo.StringField)
+    return method
+
+
+def save_evaluation(
+    view: Any, method: Any, key: str, judged: Judged, classes: Sequence[str], mean_ap: float | None
+) -> None:
+    """Finish an announced evaluation with its results; `mean_ap`, COCO's, is shown among its metrics."""
+    from fiftyone.utils.eval.detection import DetectionResults
+
+    metric = {"key": MEAN_AP, "value": mean_ap, "label": "mAP (COCO)", "lower_is_better": False}
+    results = DetectionResults(
+        view,
+        method.config,
+        key,
+        pairs_found(judged, classes),
+        classes=list(classes),
+        custom_metrics=None if mean_ap is None else {MEAN_AP: metric},
+        backend=method,
+    )
+    method.save_run_results(view, key, results)
+    method.add_fields_to_sidebar_group(view, key, omit_fields=(method.config.pred_field, LABELS))

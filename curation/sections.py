@@ -1,0 +1,147 @@
+"""The rows of the report's tables: records joined to each other, in the order in which they are shown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from curation import plots, wording
+from curation.evidence import Crop
+from curation.records import Briefs, Decision, Finding, Findings
+from generation.records import Brief
+from training.records import Evaluation, ImageSet, Interval, TrainingMix
+
+MAX_CROPS, SHOWN_CROPS = 24, 8  # of one finding: on the page, and before unfolding
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureCounts:
+    """How many pictures one finding led to."""
+
+    requested: int
+    made: int
+    accepted: int
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """A finding as it is shown, with its evidence."""
+
+    finding: Finding
+    action: str
+    briefs: tuple[Brief, ...]
+    mark: plots.Mark
+    crops: tuple[Crop, ...]
+    left_out: int
+    """Crops that did not fit the page."""
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """A class on test as it is shown: AP of each model with its interval, as text."""
+
+    label: str
+    photos: int
+    champion: str
+    control: str
+    candidate: str
+    gained: Interval | None
+    """Candidate − champion, paired by photo."""
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What became of a finding, from brief to verdict."""
+
+    brief: Brief
+    words: str
+    counts: PictureCounts | None
+    verdict: VerdictRow | None
+
+    def share(self, count: int) -> float:
+        """Give a count of pictures in percent of those requested."""
+        return round(100 * count / max(self.counts.requested, 1), 1) if self.counts else 0.0
+
+
+def finding_rows(
+    findings: Findings, briefs: Briefs | None, crops: Mapping[str, Sequence[Crop]], max_crop_bytes: int
+) -> list[FindingRow]:
+    """Join findings with their briefs and as much of their evidence as fits, confirmed ones first."""
+    axis = plots.effect_axis(findings)
+    kept = crops_within(crops, max_crop_bytes)
+    rows = []
+    for finding in sorted(findings.findings, key=lambda each: wording.STATUSES.index(each.status)):
+        identity = finding.finding_id
+        offered = min(len(crops.get(identity, ())), MAX_CROPS)
+        shown = kept.get(identity, ())
+        rows.append(
+            FindingRow(
+                finding=finding,
+                action=wording.action_text(finding, briefs),
+                briefs=tuple(b for b in (briefs.briefs if briefs else ()) if b.finding_id == identity),
+                mark=plots.mark("candidate", finding.effect, axis),
+                crops=shown,
+                left_out=offered - len(shown),
+            )
+        )
+    return rows
+
+
+def crops_within(crops: Mapping[str, Sequence[Crop]], max_bytes: int) -> dict[str, tuple[Crop, ...]]:
+    """Keep the crops that fit, by finding: those shown at once come before those to be unfolded."""
+    offered = [(i, key, crop) for key, each in crops.items() for i, crop in enumerate(each[:MAX_CROPS])]
+    kept: dict[str, tuple[Crop, ...]] = dict.fromkeys(crops, ())
+    used = 0
+    for _, key, crop in sorted(offered, key=lambda offer: offer[0] >= SHOWN_CROPS):
+        used += len(crop.jpeg)
+        if used <= max_bytes:
+            kept[key] += (crop,)
+    return kept
+
+
+def verdict_rows(decision: Decision, tests: Mapping[str, Evaluation]) -> list[VerdictRow]:
+    """Join the verdict on each class with the scores it rests on, worse classes first."""
+    gained = decision.better.classes if decision.better else {}
+    aps = {role: {score.label: score.ap for score in test.classes} for role, test in tests.items()}
+    return [
+        VerdictRow(
+            label=verdict.label,
+            photos=verdict.photos,
+            champion=_ap_text(aps.get("champion", {}).get(verdict.label), verdict.champion_ap),
+            control=_ap_text(aps.get("control", {}).get(verdict.label), verdict.control_ap),
+            candidate=_ap_text(aps.get("candidate", {}).get(verdict.label), verdict.candidate_ap),
+            gained=gained.get(verdict.label),
+            verdict=verdict.verdict,
+        )
+        for verdict in sorted(decision.classes, key=lambda each: wording.VERDICTS.index(each.verdict))
+    ]
+
+
+def flows(
+    findings: Findings | None, briefs: Briefs, counts: Mapping[str, PictureCounts], verdicts: Sequence[VerdictRow]
+) -> list[Flow]:
+    """Follow each brief from its finding to the verdict on its class."""
+    words = {finding.finding_id: finding.words for finding in findings.findings} if findings else {}
+    by_class = {verdict.label: verdict for verdict in verdicts}
+    return [
+        Flow(
+            brief=brief,
+            words=words.get(brief.finding_id, brief.label),
+            counts=counts.get(brief.finding_id),
+            verdict=by_class.get(brief.label),
+        )
+        for brief in briefs.briefs
+    ]
+
+
+def objects_seen(images: ImageSet, mix: TrainingMix) -> list[tuple[str, tuple[int, int, int]]]:
+    """Count by class the objects labelled in train, and those that one epoch of control and candidate shows."""
+    train = images.objects.get("train", {})
+    return [
+        (label, (train.get(label, 0), mix.control.seen.get(label, 0), mix.candidate.seen.get(label, 0)))
+        for label in images.classes
+    ]
+
+
+def _ap_text(ap: Interval | None, value: float | None) -> str:
+    """Write an AP with its interval, or the value alone where the evaluation is not at hand."""
+    return wording.score_text(ap) if ap else wording.number_text(value)

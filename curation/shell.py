@@ -1,0 +1,166 @@
+"""What every command does alike: hold the workspace, show a record, and end with the right code and one sentence."""
+
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from typer.exceptions import Abort, TyperException
+
+from curation.ledger import Ledger, RoundFolder, steps_from
+from training.errors import CurateError, UsageError
+from training.records import Record
+
+if TYPE_CHECKING:
+    from curation.desk import Desk
+    from curation.loop import Until
+
+R = TypeVar("R", bound=Record)
+
+
+def leave_with(command: Callable[[], object]) -> None:
+    """Run a command and exit with its code; every error that we know is a sentence and a hint."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = command()
+    except CurateError as error:
+        _print_error(error)
+        code = error.exit_code
+    except TyperException as error:
+        sys.stderr.write(
+            f"error: {error.format_message()}\n       curate --help lists the commands and their options\n"
+        )
+        code = error.exit_code
+    except (KeyboardInterrupt, Abort):
+        code = _interrupted("interrupted", 130)
+    except Terminated:
+        code = _interrupted("ended by a signal", 143)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: leave through every `finally`, as on Ctrl-C."""
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
+    raise Terminated
+
+
+def _interrupted(what: str, code: int) -> int:
+    sys.stderr.write(f"\n{what}: finished work is kept; run the same command again to go on\n")
+    return code
+
+
+def ledger_in(folder: Path) -> Ledger:
+    """Give the workspace's rounds; this is the one place where the clock enters."""
+    return Ledger(folder.resolve(), time.time)  # noqa: TID251
+
+
+@contextmanager
+def locked(folder: Path, command: str) -> Iterator[Ledger]:
+    """Hold the workspace before anything heavy is imported, so that a second command is told at once."""
+    ledger = ledger_in(folder)
+    with ledger.writing(f"curate {command}"):
+        yield ledger
+
+
+@contextmanager
+def writing(folder: Path, command: str, *, redo: str | None = None, yes: bool = False) -> Iterator["Desk"]:
+    """Hold the workspace and bind everything that a round needs; `redo` first moves steps aside."""
+    with locked(folder, command) as ledger:
+        if redo:
+            _redo(ledger, redo, yes=yes)
+        from curation import wiring
+
+        with wiring.desk_of(ledger) as desk:
+            yield desk
+
+
+def _redo(ledger: Ledger, step: str, *, yes: bool) -> None:
+    rounds = ledger.rounds()
+    moved = [name for name in steps_from(step) if rounds and rounds[-1].finished(name)]
+    if not moved:
+        raise UsageError(f"step '{step}' is not finished, so there is nothing to redo", hint="leave --redo out")
+    if not yes:
+        raise UsageError(
+            f"--redo {step} moves {', '.join(moved)} of round {rounds[-1].number} aside", hint="add --yes to do it"
+        )
+    rounds[-1].redo(step)
+
+
+def advance(desk: "Desk", until: "Until", *, may_review: bool) -> RoundFolder:
+    """Do what is not done of the open round, up to a step."""
+    from curation.loop import play
+
+    return play(desk, until, may_review=may_review)
+
+
+def take_step(folder: Path, until: "Until", kind: type[R], *, redo: str | None, yes: bool) -> R:
+    """Do a round up to a step and give that step's record."""
+    with writing(folder, until, redo=redo, yes=yes) as desk:
+        record = advance(desk, until, may_review=until == "review").read(until, kind)
+    assert record is not None
+    return record
+
+
+def write_report(folder: Path) -> Path:
+    """Write the report of the last round and give its path."""
+    from curation import wiring
+
+    return wiring.write_report(ledger_in(folder))
+
+
+def tell_decision(folder: Path, last: RoundFolder, as_json: bool) -> None:
+    """Show how a round ended."""
+    from curation import screen
+    from curation.records import Decision
+
+    decision = last.read("decide", Decision)
+    assert decision is not None
+    show_record(decision, screen.decision_lines(decision, columns()), as_json, folder, "report")
+
+
+def show_record(record: Record, lines: Sequence[str], as_json: bool, folder: Path, following: str) -> None:
+    """Print a record as JSON, or as lines and the next command."""
+    if as_json:
+        say(json.dumps(record.plain(), indent=2, ensure_ascii=False))
+    else:
+        say("\n".join(lines))
+        say_next(folder, following)
+
+
+def next_command(state: dict[str, Any]) -> str:
+    """Give the command that does the first step that is not done."""
+    if not state["rounds"] or state["rounds"][-1]["decision"]:
+        return "run"
+    steps = state["rounds"][-1]["steps"]
+    waiting = (("evaluate", "evaluate"), ("analyze", "analyze"), ("generate", "generate"), ("review", "review --auto"))
+    return next((command for step, command in waiting if steps[step] != "done"), "retrain")
+
+
+def say(text: str) -> None:
+    """Print a result."""
+    sys.stdout.write(text + "\n")
+
+
+def say_next(folder: Path, command: str) -> None:
+    """Print the next command to type."""
+    name, *options = command.split()
+    place = [] if folder == Path() else ["-C", str(folder)]
+    say("\nnext: " + " ".join(["curate", name, *place, *options]))
+
+
+def _print_error(error: CurateError) -> None:
+    sys.stderr.write(f"error: {error.message}\n" + (f"       {error.hint}\n" if error.hint else ""))
+
+
+def columns() -> int:
+    """Give the width to write for: the terminal's, at most 120 columns."""
+    return min(shutil.get_terminal_size((100, 24)).columns, 120)

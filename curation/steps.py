@@ -1,0 +1,234 @@
+"""What each step of a round does up to the review: from records to a record."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from curation import decide, diagnose, slices
+from curation.brief import make_briefs
+from curation.compare import Judged
+from curation.desk import Desk, Frozen, JudgedSplit
+from curation.ledger import Ledger, RoundFolder
+from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
+from generation import layout
+from generation.priors import Priors
+from generation.records import Failure, GenerationRequest, SyntheticImage, Verdict
+from generation.verify import judge_by_rule
+from training.boxes import Bools, BoxTable, area
+from training.evaluate import evaluate
+from training.files import digest_of
+from training.matching import Matches, error_kinds
+from training.metrics import average_precision, prepare
+from training.records import SPLITS, Evaluation, ImageSet, ModelVersion, Split
+from training.tables import load_table, save_table
+
+
+def freeze(desk: Desk, folder: RoundFolder) -> ImageSet:
+    """Read photos and labels from FiftyOne; later edits count from the next round."""
+    photos = desk.board().read_photos()
+    images, labels, classes = photos.images, photos.labels, photos.classes
+    counts = {
+        split: np.bincount(labels.of_images(images.rows_of(split)).label, minlength=len(classes)) for split in SPLITS
+    }
+    return ImageSet(
+        classes=classes,
+        photos={split: len(images.rows_of(split)) for split in SPLITS},
+        objects={split: dict(zip(classes, map(int, counts[split]), strict=True)) for split in SPLITS},
+        images=save_table(folder.path / "freeze.images.npz", images),
+        labels=save_table(folder.path / "freeze.labels.npz", labels),
+    )
+
+
+def judge_on_val(desk: Desk, frozen: Frozen, champion: ModelVersion) -> Evaluation:
+    """Evaluate the champion on val, and show it in FiftyOne."""
+    evaluation = _judge(desk, frozen, champion, split="val", prefix="evaluate")
+    judged = load_judged(frozen, evaluation)
+    desk.board().publish_evaluation(
+        f"round_{frozen.folder.number:03d}_val",
+        images=judged.images,
+        labels=judged.labels,
+        predictions=judged.predictions,
+        matches=judged.matches,
+        errors=judged.errors,
+        classes=frozen.image_set.classes,
+        split="val",
+        mean_ap=evaluation.mean_ap.value,
+    )
+    return evaluation
+
+
+def find_weak_slices(desk: Desk, frozen: Frozen, evaluation: Evaluation) -> Findings:
+    """Test the pre-specified slices on val, and save a view of the missed objects of each."""
+    judged = load_judged(frozen, evaluation)
+    classes = frozen.image_set.classes
+    table = diagnose.error_table(judged.images, judged.labels, judged.errors.label_found)
+    found = slices.find(
+        table,
+        classes=classes,
+        areas=area(judged.labels.xyxy),
+        gain=lambda missed: _gain(judged, missed, len(classes)),
+        min_effect=desk.config.analyze.min_effect,
+        max_q=desk.config.analyze.max_q,
+        view_prefix=f"round {frozen.folder.number}",
+    )
+    board = desk.board()
+    for finding in found.findings:
+        missed = slices.members(table, finding, classes) & ~table.found
+        board.save_view(
+            finding.view, label_ids=table.id[missed].tolist(), description=f"{finding.status}: {finding.words}"
+        )
+    return found
+
+
+def write_briefs(desk: Desk, frozen: Frozen, findings: Findings) -> Briefs:
+    """Turn confirmed findings into briefs, by what the generator can serve."""
+    priors = _priors(frozen)
+    settings = desk.config.generate
+    return make_briefs(
+        findings,
+        pictures=settings.pictures,
+        min_pictures=settings.min_pictures,
+        cannot_serve=lambda brief: layout.cannot_serve(brief, priors),
+    )
+
+
+def plan(desk: Desk, frozen: Frozen, briefs: Briefs) -> Plan:
+    """Lay out every picture of every brief."""
+    priors = _priors(frozen)
+    requests: list[GenerationRequest] = []
+    for brief in briefs.briefs:
+        if brief.action == "generate":
+            requests += layout.plan(brief, priors, count=brief.pictures, seed=desk.config.generate.seed)
+    return Plan(
+        requests=frozen.folder.save_lines("plan.requests.jsonl", requests),
+        count=len(requests),
+        label_briefs=tuple(brief for brief in briefs.briefs if brief.action == "label"),
+    )
+
+
+def generate(desk: Desk, frozen: Frozen, planned: Plan) -> Batch:
+    """Make the pictures, and show them in FiftyOne."""
+    requests = frozen.folder.load_lines(planned.requests, GenerationRequest)
+    made = desk.produce(requests, _priors(frozen)) if requests else ()
+    pictures = [item for item in made if isinstance(item, SyntheticImage)]
+    failures = [item for item in made if isinstance(item, Failure)]
+    if pictures:
+        desk.board().publish_pictures(pictures)
+    return Batch(
+        pictures=frozen.folder.save_lines("generate.pictures.jsonl", pictures),
+        failures=frozen.folder.save_lines("generate.failures.jsonl", failures),
+        made=len(pictures),
+        failed=len(failures),
+    )
+
+
+def review(desk: Desk, frozen: Frozen, batch: Batch) -> Review:
+    """Decide on every picture: by hand where somebody has, else by rule."""
+    pictures = frozen.folder.load_lines(batch.pictures, SyntheticImage)
+    verdicts: list[Verdict] = []
+    if pictures:
+        board = desk.board()
+        decisions = board.read_decisions()
+        by_hand = dict(zip(decisions.request_id.tolist(), decisions.accepted.tolist(), strict=True))
+        verdicts = [_override(verdict, by_hand) for verdict in judge_by_rule(pictures, settings=desk.config.review)]
+        board.publish_verdicts(verdicts)
+    reasons = [verdict.reason.split(" of ")[0] for verdict in verdicts if not verdict.accepted]
+    return Review(
+        verdicts=frozen.folder.save_lines("review.verdicts.jsonl", verdicts),
+        accepted=len(verdicts) - len(reasons),
+        rejected=len(reasons),
+        reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+    )
+
+
+def compare(desk: Desk, frozen: Frozen, models: Mapping[str, ModelVersion]) -> Comparison:
+    """Open test: judge champion, control and candidate on it."""
+    judged = {
+        role: _judge(desk, frozen, model, split="test", prefix=f"compare.{role}") for role, model in models.items()
+    }
+    test_ids = frozen.images.id[frozen.images.rows_of("test")]
+    return Comparison(**judged, test_photos=digest_of(sorted(map(str, test_ids))))
+
+
+def reach_decision(desk: Desk, frozen: Frozen, comparison: Comparison) -> Decision:
+    """Decide by the paired photo bootstrap on test."""
+    return decide.decide(
+        champion=_on_test(frozen, comparison.champion),
+        control=_on_test(frozen, comparison.control),
+        candidate=_on_test(frozen, comparison.candidate),
+        classes=frozen.image_set.classes,
+        settings=desk.config.decide,
+        openings=1 + openings_before(desk.ledger, frozen.folder, comparison.test_photos),
+        rng=np.random.default_rng(0),
+    )
+
+
+def load_judged(frozen: Frozen, evaluation: Evaluation) -> JudgedSplit:
+    """Read an evaluation's tables back."""
+    path = frozen.folder.path
+    predictions = load_table(path / evaluation.predictions.name, BoxTable, evaluation.predictions)
+    matches = load_table(path / evaluation.matches.name, Matches, evaluation.matches)
+    labels = frozen.labels_of(evaluation.split)
+    return JudgedSplit(
+        evaluation=evaluation,
+        images=frozen.images,
+        labels=labels,
+        predictions=predictions,
+        matches=matches,
+        errors=error_kinds(predictions, labels, matches, min_score=evaluation.min_score),
+    )
+
+
+def _judge(desk: Desk, frozen: Frozen, model: ModelVersion, *, split: Split, prefix: str) -> Evaluation:
+    return evaluate(
+        model,
+        frozen.image_set,
+        frozen.images,
+        frozen.labels,
+        split=split,
+        min_score=desk.config.evaluate.min_score,
+        replicates=desk.config.evaluate.replicates,
+        prefix=prefix,
+        predict=desk.predict,
+        save=lambda name, table: save_table(frozen.folder.path / name, table),
+    )
+
+
+def _gain(judged: JudgedSplit, missed: Bools, class_count: int) -> float:
+    """Give the mean AP that returns when missed labels no longer count as missed."""
+    tables = (judged.predictions, judged.labels, judged.matches)
+    before = average_precision(*tables, class_count=class_count)
+    after = average_precision(*tables, class_count=class_count, label_weight=~missed)
+    after = np.where(np.isnan(after) & ~np.isnan(before), 1.0, after)  # nothing of the class was found: all is gain
+    return float(np.nanmean(after) - np.nanmean(before))
+
+
+def _on_test(frozen: Frozen, evaluation: Evaluation) -> Judged:
+    judged = load_judged(frozen, evaluation)
+    curves = prepare(
+        judged.predictions,
+        judged.labels,
+        judged.matches,
+        image_rows=frozen.images.rows_of("test"),
+        class_count=len(frozen.image_set.classes),
+    )
+    return Judged(evaluation, curves)
+
+
+def openings_before(ledger: Ledger, folder: RoundFolder, test_photos: str | None = None) -> int:
+    """Count how often test was opened in earlier rounds; with `test_photos`, only that set of photos."""
+    earlier = [other.read("compare", Comparison) for other in ledger.rounds() if other.number < folder.number]
+    return sum(1 for found in earlier if found and test_photos in (None, found.test_photos))
+
+
+def _priors(frozen: Frozen) -> Priors:
+    return Priors.of_train(frozen.images, frozen.labels, frozen.image_set.classes)
+
+
+def _override(verdict: Verdict, by_hand: Mapping[str, bool]) -> Verdict:
+    accepted = by_hand.get(verdict.request_id)
+    if accepted is None:
+        return verdict
+    return Verdict(
+        request_id=verdict.request_id, accepted=accepted, reason="" if accepted else "by hand", reviewer="person"
+    )

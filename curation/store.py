@@ -1,0 +1,226 @@
+"""Door to FiftyOne's samples: photos, pictures, evaluations, verdicts and views, written and read in bulk.
+
+The samples of a workspace are one dataset. Its raw collection is written here and nowhere else: a document takes a
+hundredth of the time of a `fo.Sample`. Photos and pictures are only ever inserted, never replaced, so that publishing
+twice changes nothing and a person's edit stays.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from bson import ObjectId
+from pymongo import UpdateOne
+
+from curation.connection import failures_named
+from curation.documents import (
+    SYNTHETIC,
+    Document,
+    Origin,
+    Photos,
+    photo_samples,
+    photos_of,
+    picture_sample,
+    read_boxes,
+    read_images,
+)
+from curation.results import (
+    ACCEPTED,
+    REJECTED,
+    Decisions,
+    Update,
+    evaluation_updates,
+    judge,
+    prediction_field,
+    read_decisions,
+    verdict_update,
+)
+from curation.schema import (
+    LABELS,
+    declare_fields,
+    follow_move,
+    register_evaluation,
+    remember_classes,
+    save_evaluation,
+)
+from generation.records import SyntheticImage, Verdict
+from training.boxes import BoxTable, ImageTable
+from training.errors import DataError
+from training.matching import Errors, Matches
+from training.records import SPLITS, ErrorKind, Split
+
+CHUNK = 1000
+"""Samples a write; the journal is synced once for each."""
+T = TypeVar("T")
+
+
+@failures_named()
+def open_dataset(name: str, *, root: Path) -> "Store":
+    """Open a workspace's dataset, made where there is none; `root` is the workspace, that paths are relative to.
+
+    After `connect`. The samples of a workspace that was moved get its new place.
+    """
+    import fiftyone as fo
+
+    dataset = fo.load_dataset(name) if fo.dataset_exists(name) else fo.Dataset(name, persistent=True)
+    declare_fields(dataset)
+    follow_move(dataset, str(root.resolve()))
+    return Store(dataset, root.resolve())
+
+
+@dataclass(frozen=True)
+class Store:
+    """A workspace's dataset in FiftyOne. Every method raises `DatabaseError` where the database fails."""
+
+    dataset: Any
+    root: Path
+
+    @failures_named()
+    def publish_photos(self, images: ImageTable, labels: BoxTable, classes: Sequence[str]) -> int:
+        """Insert the photos that are not there yet, with their labels; give their number.
+
+        `classes` are kept in their order, behind those that are known.
+        """
+        remember_classes(self.dataset, classes)
+        new = np.flatnonzero(~np.isin(images.id, list(self._ids())))
+        for rows in _chunks(new.tolist()):
+            self._insert(photo_samples(images, labels, np.array(rows), classes, self._origin()))
+        return len(new)
+
+    @failures_named()
+    def publish_pictures(self, pictures: Iterable[SyntheticImage]) -> int:
+        """Insert the synthetic pictures that are not there yet, under their request ids; give their number."""
+        known, origin, count = self._ids(), self._origin(), 0
+        for part in _chunks(picture for picture in pictures if picture.request_id not in known):
+            self._insert([picture_sample(picture, origin) for picture in part])
+            count += len(part)
+        return count
+
+    @failures_named()
+    def read_photos(self) -> Photos:
+        """Read the real photos and labels; classes that people added are remembered.
+
+        Raises `DataError` where a synthetic picture is in val or test, or a photo is not of the workspace.
+        """
+        self._refuse_synthetic_in_splits()
+        wanted = {"filepath": 1, "split": 1, "metadata": 1}
+        wanted |= {f"{LABELS}.detections.{name}": 1 for name in ("_id", "label", "bounding_box")}
+        query = {"split": {"$in": list(SPLITS)}, "request_id": None, "tags": {"$ne": SYNTHETIC}}
+        samples = self._collection.find(query, wanted).sort("_id", 1)
+        parts = [(read_images(part, self.root), read_boxes(part)) for part in _chunks(samples)]
+        photos = photos_of(parts, tuple(self.dataset.default_classes))
+        remember_classes(self.dataset, photos.classes)
+        return photos
+
+    @failures_named()
+    def publish_evaluation(
+        self,
+        key: str,
+        *,
+        images: ImageTable,
+        labels: BoxTable,
+        predictions: BoxTable,
+        matches: Matches,
+        errors: Errors,
+        classes: Sequence[str],
+        split: Split,
+        mean_ap: float | None = None,
+    ) -> None:
+        """Write an evaluation of one split as FiftyOne's own would be, so that its panel, views and filters work.
+
+        Predictions that count go into `pred_KEY`; each box gets KEY (tp, fp, fn), KEY_id, KEY_iou and KEY_kind (the
+        error's name). `labels` are those that `matches` refers to. Done again, it replaces what it wrote. `key` must be
+        a Python identifier.
+        """
+        judged, rows = judge(predictions, labels, matches, errors), images.rows_of(split)
+        view = self.dataset.match({"split": split})
+        method = register_evaluation(view, key)
+        for part in _chunks(rows.tolist()):
+            self._update(evaluation_updates(key, judged, images, np.array(part), classes))
+        save_evaluation(view, method, key, judged, classes, mean_ap)
+
+    @failures_named()
+    def save_view(
+        self,
+        name: str,
+        *,
+        label_ids: Sequence[str] | None = None,
+        error: tuple[str, ErrorKind] | None = None,
+        tags: Sequence[str] | None = None,
+        description: str = "",
+    ) -> None:
+        """Save a view under a name, instead of one that has it: all that is asked for must hold.
+
+        `label_ids`: photos with these labels, other labels hidden. `error`: photos with this kind of error in the
+        evaluation of this key, other boxes of its field hidden. `tags`: samples with all of these tags.
+        """
+        from fiftyone import ViewField
+
+        view = self.dataset.view()
+        if label_ids is not None:
+            wanted = ViewField("_id").is_in([ObjectId(label_id) for label_id in label_ids])
+            view = view.filter_labels(LABELS, wanted)
+        if error is not None:
+            key, kind = error
+            field = LABELS if kind == "missed" else prediction_field(key)
+            view = view.filter_labels(field, ViewField(f"{key}_kind") == kind)
+        if tags is not None:
+            view = view.match_tags(list(tags), all=True)
+        self.dataset.save_view(name, view, description=description, overwrite=True)
+
+    @failures_named()
+    def publish_verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """Tag pictures accepted or rejected, with the reason.
+
+        A rule's verdict does not touch a picture that a person has tagged otherwise since.
+        """
+        for part in _chunks(verdicts):
+            self._update([verdict_update(verdict) for verdict in part])
+
+    @failures_named()
+    def read_decisions(self) -> Decisions:
+        """Read what people decided with the tags accepted and rejected, other than the published verdict."""
+        query = {"request_id": {"$ne": None}, "tags": {"$in": [ACCEPTED, REJECTED]}}
+        wanted = {"request_id": 1, "tags": 1, "verdict": 1}
+        return read_decisions(list(self._collection.find(query, wanted).sort("_id", 1)))
+
+    @failures_named()
+    def count(self) -> tuple[int, int]:
+        """Give the number of photos and of synthetic pictures, counted and not estimated."""
+        pictures = self._collection.count_documents({"request_id": {"$ne": None}})
+        return self._collection.count_documents({}) - pictures, pictures
+
+    @property
+    def _collection(self) -> Any:
+        return self.dataset._sample_collection
+
+    def _ids(self) -> set[str]:
+        return {str(sample["_id"]) for sample in self._collection.find({}, {"_id": 1})}
+
+    def _origin(self) -> Origin:
+        now = self._collection.database.command("hello")["localTime"]  # the clock that FiftyOne's own updates go by
+        return Origin(self.dataset._doc.id, self.root, now)
+
+    def _insert(self, samples: list[Document]) -> None:
+        self._collection.insert_many(samples, ordered=False)
+
+    def _update(self, updates: Iterable[Update]) -> None:
+        self._collection.bulk_write([UpdateOne(query, stages) for query, stages in updates], ordered=False)
+
+    def _refuse_synthetic_in_splits(self) -> None:
+        held_out = ["val", "test"]
+        synthetic = {"$or": [{"request_id": {"$ne": None}}, {"tags": SYNTHETIC}]}
+        inside = {"$or": [{"split": {"$in": held_out}}, {"tags": {"$in": held_out}}]}
+        found = self._collection.find_one({"$and": [synthetic, inside]}, {"filepath": 1})
+        if found is not None:
+            hint = "take the tag val or test away from it in the App: models are judged on real photos alone"
+            raise DataError(f"the synthetic picture {found['filepath']} is marked as val or test", hint=hint)
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while part := list(islice(iterator, CHUNK)):
+        yield part

@@ -1,0 +1,36 @@
+"""What was imported, made and reviewed, in a few lines for a terminal."""
+
+from curation.imports import Import
+from curation.records import Batch, Review
+from curation.wording import count_text, fit, printable
+
+
+def import_lines(brought: Import, width: int) -> list[str]:
+    """Say what was brought, what was refused, and how little could be seen."""
+    counts = ", ".join(f"{count} {split}" for split, count in brought.photos.items())
+    total = sum(brought.photos.values())
+    lines = [f"{brought.source} ({brought.format}): {total} photos ({counts}), {brought.objects} objects"]
+    lines += [f"classes: {', '.join(brought.classes)}", *brought.notes]
+    if brought.refused:
+        lines.append(f"not used: {count_text(len(brought.refused), 'file or label')}, listed in data/imports")
+        lines += [f"  {item.file}{f':{item.line}' if item.line else ''}: {item.reason}" for item in brought.refused[:4]]
+    lines.append("smallest change of recall that could be seen there, at 95 %:")
+    blindest = sorted(brought.visible, key=lambda item: (-item.share, item.split, item.label))[:6]
+    lines += [
+        f"  {item.share:4.0%}  {item.label} on {item.split} ({item.objects} objects on {count_text(item.photos, 'photo')})"
+        for item in blindest
+    ]
+    return [fit(printable(line), width) for line in lines]
+
+
+def batch_lines(batch: Batch, width: int) -> list[str]:
+    """Say how many pictures were made."""
+    lines = [f"{count_text(batch.made, 'picture')} made, {batch.failed} requests failed"]
+    return [fit(line, width) for line in lines]
+
+
+def review_lines(review: Review, width: int) -> list[str]:
+    """Say how many pictures were accepted, and why the others were not."""
+    lines = [f"{count_text(review.accepted, 'picture')} accepted, {review.rejected} rejected"]
+    lines += [f"  {count:4d}  {reason}" for reason, count in sorted(review.reasons.items(), key=lambda item: -item[1])]
+    return [fit(printable(line), width) for line in lines]

@@ -1,0 +1,90 @@
+"""Paint a request by pasting: background and cut-outs in, an encoded picture and its labels out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from generation.paste import Cutout, Pixels, paste
+from generation.priors import Priors, refuse_unless_train
+from generation.produce import Picture
+from generation.records import GenerationRequest, PictureLabel
+from training.boxes import Floats
+from training.errors import CurateError
+from training.files import digest_of
+
+
+@dataclass(frozen=True)
+class PixelDoors:
+    """How pictures and cut-outs come from disk and go there."""
+
+    read_pixels: Callable[[Path], Pixels]
+    encode_jpeg: Callable[[Pixels], bytes]
+    difference_hash: Callable[[Pixels], int]
+    cut: Callable[..., Cutout | None]
+    store_cutout: Callable[[Path, Cutout], None]
+    load_cutout: Callable[[Path], Cutout]
+
+
+@dataclass(frozen=True)
+class PastePainter:
+    """Makes pictures from train photos; cut-outs are made once each and kept under the id of their label."""
+
+    priors: Priors
+    workspace: Path
+    doors: PixelDoors
+
+    def __call__(self, request: GenerationRequest) -> Picture:
+        """Give the picture of a request; the same request gives the same bytes."""
+        refuse_unless_train(request, self.priors)
+        row = self._row_of(request.background_id)
+        background = self.doors.read_pixels(self.workspace / str(self.priors.images.path[row]))
+        objects = [(self._cutout(wish.source_id), wish) for wish in request.objects]
+        painted = paste(background, objects, self._labels_on(row), np.random.default_rng(request.seed))
+        return Picture(
+            data=self.doors.encode_jpeg(painted.pixels),
+            width_px=painted.pixels.shape[1],
+            height_px=painted.pixels.shape[0],
+            labels=painted.labels,
+            source_ids=self._sources(request),
+            look=self.doors.difference_hash(painted.pixels),
+        )
+
+    def _cutout(self, source_id: str) -> Cutout:
+        path = self.workspace / "cutouts" / source_id[:2] / f"{source_id}.png"
+        if path.is_file():
+            return self.doors.load_cutout(path)
+        label = int(np.flatnonzero(self.priors.labels.id == source_id)[0])
+        photo = int(self.priors.labels.image[label])
+        made = self.doors.cut(
+            self.doors.read_pixels(self.workspace / str(self.priors.images.path[photo])),
+            self.priors.labels.xyxy[label],
+            seed=int(digest_of(source_id)[:8], 16),
+            others=self._others(photo, label),
+        )
+        if made is None:
+            raise CurateError(f"no cut-out can be made of label {source_id}")
+        self.doors.store_cutout(path, made)
+        return made
+
+    def _others(self, photo: int, label: int) -> Floats:
+        rows = np.flatnonzero(self.priors.labels.image == photo)
+        return self.priors.labels.xyxy[rows[rows != label]]
+
+    def _labels_on(self, row: int) -> tuple[PictureLabel, ...]:
+        labels = self.priors.labels.take(self.priors.labels.image == row)
+        return tuple(
+            PictureLabel(
+                label=self.priors.classes[number], xyxy=tuple(corners), visible_share=1, source_id=source, pasted=False
+            )
+            for number, corners, source in zip(labels.label, labels.xyxy.tolist(), labels.id.tolist(), strict=True)
+        )
+
+    def _sources(self, request: GenerationRequest) -> tuple[str, ...]:
+        cut_from = {wish.source_id for wish in request.objects}
+        photos = self.priors.labels.image[np.isin(self.priors.labels.id, list(cut_from))]
+        return tuple(sorted({request.background_id, *map(str, self.priors.images.id[photos])}))
+
+    def _row_of(self, photo_id: str) -> int:
+        return int(np.flatnonzero(self.priors.images.id == photo_id)[0])

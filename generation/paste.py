@@ -1,0 +1,312 @@
+"""Paste cut-out objects into a photo so that the seam teaches nothing, and say what is visible of each.
+
+The copy-and-paste idea: Dwibedi, Misra and Hebert, "Cut, Paste and Learn" (2017). Here the light and the sharpness of
+an object are fitted to its place, because a detector that learns the seam learns nothing about the object.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from generation.records import Corners, PasteObject, PictureLabel
+from training.boxes import Bools, Floats, Ints
+
+Pixels = NDArray[np.uint8]
+Singles = NDArray[np.float32]
+Size = TypeVar("Size", float, NDArray[np.float64])
+
+MARGIN_PX = 8  # surroundings kept around an object: room for its soft edge, and the light it was seen in
+OBJECT_ALPHA = 127  # above this, of 255, a pixel is the object's
+SURROUNDINGS_ALPHA = 8  # below this, it shows surroundings
+MIN_LIGHT, MAX_LIGHT = 0.75, 1.33  # beyond this, the place is another surface rather than another light
+MIN_CAST, MAX_CAST = 0.6, 1.1  # shadows and blur go along; a bright neighbour does not
+PENUMBRA_SHARE = 0.08  # of the object's side
+MAX_BLUR_PX = 2.0
+STRIP_PX = 12
+GRAIN_SIDE = 64
+SAMPLED_SIDE = 64  # about this many pixels a side are enough to tell the light
+LEVELS = np.arange(256, dtype=np.float32)[:, None]
+MIN_SAMPLED_SCALE = 0.75  # down to this, sampling skips too little to show
+MAX_CUBIC_PX = 128  # beyond this, the sharper interpolation costs more than it shows
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """One object of a photo with its mask, on a canvas `MARGIN_PX` larger on every side than its label's box."""
+
+    pixels: Pixels
+    """(h, w, 3) blue, green, red: the object and what was around it."""
+    alpha: Pixels
+    """(h, w), 255 where the object is, 0 where it is not."""
+
+    def __post_init__(self) -> None:
+        """Check the shapes."""
+        if self.pixels.shape != (*self.alpha.shape, 3) or min(self.alpha.shape) <= 2 * MARGIN_PX:
+            raise ValueError(f"pixels {self.pixels.shape} and alpha {self.alpha.shape} are no cut-out")
+
+    @cached_property
+    def surroundings(self) -> Singles:
+        """Blue, green and red of what was around the object."""
+        return _surroundings(self.pixels, self.alpha)
+
+    @cached_property
+    def blur_px(self) -> float:
+        """Standard deviation of the blur of its sharpest edges."""
+        return _edge_blur_px(self.pixels)
+
+    @cached_property
+    def air_px(self) -> tuple[float, float, float, float]:
+        """How far its label's box goes beyond its mask: left, top, right, bottom."""
+        height, width = self.alpha.shape
+        x1, y1, x2, y2 = _extent(self.alpha > OBJECT_ALPHA).tolist()
+        left, top = max(x1 - MARGIN_PX, 0), max(y1 - MARGIN_PX, 0)
+        return left, top, max(width - MARGIN_PX - x2, 0), max(height - MARGIN_PX - y2, 0)
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A finished picture and all of its labels."""
+
+    pixels: Pixels
+    labels: tuple[PictureLabel, ...]
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A cut-out at its size and angle, and the picture's column and row that it starts at (they may be negative)."""
+
+    left: int
+    top: int
+    scale: float
+    pixels: Pixels
+    alpha: Pixels
+    air: Floats
+    """How far its label's box goes beyond its mask: left, top, right, bottom in px of the picture."""
+
+
+def turned_size(width: Size, height: Size, angle_deg: Size) -> tuple[Size, Size]:
+    """Give width and height of the upright box around a rectangle turned by an angle; numbers, or columns of them."""
+    cosine, sine = np.abs(np.cos(np.radians(angle_deg))), np.abs(np.sin(np.radians(angle_deg)))
+    return width * cosine + height * sine, width * sine + height * cosine
+
+
+def paste(
+    background: Pixels,
+    objects: Sequence[tuple[Cutout, PasteObject]],
+    background_labels: Sequence[PictureLabel],
+    rng: np.random.Generator,
+) -> Painted:
+    """Paste objects into an upright BGR photo (h, w, 3), later ones over earlier ones; the photo itself is not changed.
+
+    A pasted label is the extent of the pixels that are more than half opaque and that nothing covers, plus the air that
+    people left around the object when they labelled it: on photos of blood, boxes are half as wide again as the
+    platelets in them, and tight labels would contradict all real ones. An object that is wholly hidden has no label.
+    Chance only rounds: an object that was enlarged or blurred has no grain, and would show bands.
+    """
+    picture = background.copy()
+    sharpness_px = _edge_blur_px(background)
+    grain = (rng.random((GRAIN_SIDE, GRAIN_SIDE, 3), np.float32) - 0.5) * 0.999  # rounding leaves whole numbers alone
+    placed = [_place(cutout, wish, background.shape) for cutout, wish in objects]
+    for (cutout, wish), place in zip(objects, placed, strict=True):
+        _composite(picture, cutout, wish, place, sharpness_px, grain)
+    pasted = [
+        _label(place, placed[number + 1 :], wish, background.shape)
+        for number, (place, (_, wish)) in enumerate(zip(placed, objects, strict=True))
+    ]
+    return Painted(pixels=picture, labels=(*background_labels, *(label for label in pasted if label)))
+
+
+def _place(cutout: Cutout, wish: PasteObject, shape: tuple[int, ...]) -> _Placed:
+    """Scale, flip and turn a cut-out so that its label's box just fits into the wished corners."""
+    x1, y1, x2, y2 = (corner * side for corner, side in zip(wish.xyxy, (shape[1], shape[0]) * 2, strict=True))
+    height, width = cutout.alpha.shape
+    natural = turned_size(width - 2.0 * MARGIN_PX, height - 2.0 * MARGIN_PX, wish.angle_deg)
+    scale = math.sqrt((x2 - x1) * (y2 - y1) / (natural[0] * natural[1]))
+    reach = turned_size(width * scale / 2, height * scale / 2, wish.angle_deg)
+    middle = (x1 + x2) / 2, (y1 + y2) / 2
+    left, top = math.floor(middle[0] - reach[0]), math.floor(middle[1] - reach[1])
+    size = math.ceil(middle[0] + reach[0]) - left, math.ceil(middle[1] + reach[1]) - top
+    pixels, alpha = _shrunk(cutout, scale)
+    matrix = _matrix(alpha.shape, width * scale, height * scale, wish)
+    matrix[:, 2] += middle[0] - left - 0.5, middle[1] - top - 0.5
+    method = cv2.INTER_CUBIC if max(size) <= MAX_CUBIC_PX else cv2.INTER_LINEAR
+    return _Placed(
+        left=left,
+        top=top,
+        scale=scale,
+        pixels=cv2.warpAffine(pixels, matrix, size, flags=method, borderMode=cv2.BORDER_REPLICATE),
+        alpha=cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_LINEAR),
+        air=_air(cutout, wish) * scale,
+    )
+
+
+def _shrunk(cutout: Cutout, scale: float) -> tuple[Pixels, Pixels]:
+    """Average pixels where the object gets smaller: turning alone would skip some and leave it too sharp."""
+    if scale >= MIN_SAMPLED_SCALE:
+        return cutout.pixels, cutout.alpha
+    height, width = cutout.alpha.shape
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    pixels = cv2.resize(cutout.pixels, size, interpolation=cv2.INTER_AREA)
+    return pixels, cv2.resize(cutout.alpha, size, interpolation=cv2.INTER_AREA)
+
+
+def _matrix(shape: tuple[int, ...], width: float, height: float, wish: PasteObject) -> Floats:
+    """Give the map that brings a canvas of this shape to this size, flips it, and turns it about its middle."""
+    cosine, sine = math.cos(math.radians(wish.angle_deg)), math.sin(math.radians(wish.angle_deg))
+    scale_x, scale_y = width / shape[1] * (-1 if wish.flip else 1), height / shape[0]
+    turn = np.array([[cosine * scale_x, -sine * scale_y], [sine * scale_x, cosine * scale_y]])
+    middle = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+    return np.column_stack([turn, -turn @ middle])
+
+
+def _air(cutout: Cutout, wish: PasteObject) -> Floats:
+    """Give how far the label's box goes beyond the mask on each side after flip and turn, in px of the cut-out.
+
+    A side that is turned gets the air of the two sides that it came from, by the squares of cosine and sine.
+    """
+    left, top, right, bottom = cutout.air_px
+    air = [right, top, left, bottom] if wish.flip else [left, top, right, bottom]
+    quarter = round(wish.angle_deg / 90)  # a quarter turn brings left to top, top to right, and so on
+    rest = math.radians(wish.angle_deg - 90 * quarter)
+    step = 1 if rest > 0 else -1
+    own, neighbour = math.cos(rest) ** 2, math.sin(rest) ** 2
+    return np.array([own * air[(n - quarter) % 4] + neighbour * air[(n - quarter - step) % 4] for n in range(4)])
+
+
+def _composite(
+    picture: Pixels, cutout: Cutout, wish: PasteObject, place: _Placed, sharpness_px: float, grain: Singles
+) -> None:
+    """Mix one object into the picture, in the light and with the sharpness of its place."""
+    rows, columns = _inside(place, picture.shape)
+    pixels, alpha = _as_blurred(place, cutout.blur_px * place.scale, sharpness_px)
+    pixels, alpha = pixels[rows, columns], alpha[rows, columns]
+    if not alpha.size:
+        return
+    ground = picture[max(place.top, 0) :, max(place.left, 0) :][: alpha.shape[0], : alpha.shape[1]]
+    here, there = _surroundings(ground, alpha), cutout.surroundings
+    light = np.clip((here + 1) / (there + 1), MIN_LIGHT, MAX_LIGHT)
+    inner = np.sqrt(light) * np.array(wish.tint, np.float32) * wish.gain
+    share = alpha * np.float32(1 / 255)
+    near = cv2.GaussianBlur(share, (0, 0), _penumbra_px(place))
+    # the change of colour grows from the edge inwards, or the edge would be a ring of another colour
+    lit = _looked_up(pixels, LEVELS * light)
+    lit += _looked_up(pixels, LEVELS * (inner - light)) * _threefold(np.clip(2 * near - 1, 0, 1))
+    # what an object casts on its surroundings goes along as a factor: a cut alone would give it a hard outline
+    cast = _looked_up(pixels, np.clip(LEVELS / (there + 1), MIN_CAST, MAX_CAST) - 1)
+    under = ground * (1 + cast * _threefold(np.clip(2 * near, 0, 1)))
+    under += (lit - under) * _threefold(share)
+    under += _spread(grain, alpha.shape)
+    ground[:] = cv2.convertScaleAbs(under)  # rounds and saturates
+
+
+def _penumbra_px(place: _Placed) -> float:
+    """Give how far an object casts on its surroundings; it ends before the canvas does."""
+    side_px = math.sqrt(max(cv2.countNonZero(cv2.compare(place.alpha, OBJECT_ALPHA, cv2.CMP_GT)), 1))
+    return min(PENUMBRA_SHARE * side_px, MARGIN_PX * place.scale / 2.5)
+
+
+def _looked_up(pixels: Pixels, table: Singles) -> Singles:
+    """Give each colour's entry in a table (256, 3): the fast way to scale the colours of a picture apart."""
+    return np.asarray(cv2.LUT(pixels, table.astype(np.float32)[None]), np.float32)
+
+
+def _threefold(weights: Singles) -> Singles:
+    """Repeat (h, w) for three colours: numpy is slow on a last axis of one."""
+    return np.asarray(cv2.merge([weights] * 3), np.float32)
+
+
+def _spread(grain: Singles, shape: tuple[int, ...]) -> Singles:
+    """Repeat the grain over a region."""
+    more = max(shape[0] - grain.shape[0], 0), max(shape[1] - grain.shape[1], 0)
+    spread = cv2.copyMakeBorder(grain, 0, more[0], 0, more[1], cv2.BORDER_WRAP)
+    return np.asarray(spread[: shape[0], : shape[1]], np.float32)
+
+
+def _inside(place: _Placed, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Give the rows and columns of a placed canvas that lie inside the picture."""
+    rows = slice(max(-place.top, 0), max(shape[0] - place.top, 0))
+    return rows, slice(max(-place.left, 0), max(shape[1] - place.left, 0))
+
+
+def _surroundings(pixels: Pixels, alpha: Pixels) -> Singles:
+    """Give the median blue, green and red of what is not the object: a neighbour in a corner is not the light."""
+    step = max(round(math.sqrt(alpha.size) / SAMPLED_SIDE), 1)
+    some = np.ascontiguousarray(pixels[::step, ::step])
+    around = cv2.compare(np.ascontiguousarray(alpha[::step, ::step]), SURROUNDINGS_ALPHA, cv2.CMP_LT)
+    counts = [cv2.calcHist([some], [colour], around, [256], [0, 256]).cumsum() for colour in range(3)]
+    return np.array([count.searchsorted(count[-1] / 2) for count in counts], np.float32)
+
+
+def _as_blurred(place: _Placed, own_px: float, sharpness_px: float) -> tuple[Pixels, Pixels]:
+    """Blur an object that is sharper than the photo it goes into; a blurred one cannot be sharpened."""
+    missing_px = math.sqrt(max(sharpness_px**2 - own_px**2, 0.0))
+    if missing_px < 0.5:
+        return place.pixels, place.alpha
+    blur_px = min(missing_px, MAX_BLUR_PX)
+    return cv2.GaussianBlur(place.pixels, (0, 0), blur_px), cv2.GaussianBlur(place.alpha, (0, 0), blur_px)
+
+
+def _edge_blur_px(pixels: Pixels) -> float:
+    """Give the standard deviation of the blur of a picture's sharpest edges, from four strips of a large one.
+
+    A step of contrast c, blurred by s, has a steepest slope of c / (s √(2π)) and a largest second derivative of
+    c / (s² √(2πe)): c cancels out of their ratio.
+    """
+    height = pixels.shape[0]
+    if height > 4 * STRIP_PX:
+        pixels = np.concatenate([pixels[top : top + STRIP_PX] for top in range(height // 8, height, height // 4)])
+    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    slope = cv2.magnitude(cv2.Scharr(grey, cv2.CV_32F, 1, 0), cv2.Scharr(grey, cv2.CV_32F, 0, 1))
+    bend = np.abs(cv2.Laplacian(grey, cv2.CV_32F))
+    return _high(slope) / 32 / max(_high(bend), 1.0) / math.sqrt(math.e)
+
+
+def _high(values: Singles) -> float:
+    """Give about the 98th percentile, from every other row and column."""
+    some = values[::2, ::2].ravel()
+    rank = len(some) * 98 // 100
+    return float(np.partition(some, rank)[rank])
+
+
+def _label(place: _Placed, later: Sequence[_Placed], wish: PasteObject, shape: tuple[int, ...]) -> PictureLabel | None:
+    """Give the label of what is visible, None where nothing is."""
+    whole = place.alpha > OBJECT_ALPHA
+    visible = np.zeros_like(whole)
+    inside = _inside(place, shape)
+    visible[inside] = whole[inside]
+    for cover in later:
+        _hide(visible, place, cover)
+    if not visible.any():
+        return None
+    seen, full = _extent(visible), _extent(whole)
+    air = np.where(seen == full, place.air, 0) * [-1, -1, 1, 1]  # a side that is covered ends where the cover begins
+    sides = np.array([shape[1], shape[0]] * 2)
+    x1, y1, x2, y2 = np.clip((seen + air + [place.left, place.top] * 2) / sides, 0, 1).tolist()
+    corners: Corners = (x1, y1, x2, y2)
+    visible_share = float(np.count_nonzero(visible) / np.count_nonzero(whole))
+    return PictureLabel(
+        label=wish.label, xyxy=corners, visible_share=visible_share, source_id=wish.source_id, pasted=True
+    )
+
+
+def _hide(visible: Bools, place: _Placed, cover: _Placed) -> None:
+    """Remove from an object's visible pixels those that a later object covers."""
+    left, top = cover.left - place.left, cover.top - place.top
+    opaque = cover.alpha > OBJECT_ALPHA
+    rows = slice(max(top, 0), max(top + opaque.shape[0], 0))
+    columns = slice(max(left, 0), max(left + opaque.shape[1], 0))
+    part = visible[rows, columns]
+    y, x = max(-top, 0), max(-left, 0)
+    part &= ~opaque[y : y + part.shape[0], x : x + part.shape[1]]
+
+
+def _extent(mask: Bools) -> Ints:
+    """Give the tight box of a mask in pixels, right and bottom exclusive."""
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return np.array([left, top, left + width, top + height])

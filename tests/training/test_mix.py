@@ -1,0 +1,129 @@
+"""Arms equal by construction: length, real photos, wanted objects, share, epochs."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.mix import Picture, candidate_list, control_list, epochs_for, seen_objects, shown
+from training.records import TrainingFile
+
+CLASSES = ("cone", "hat", "vest")
+
+
+def pictures(counts: list[dict[str, int]], *, synthetic: bool = False) -> list[Picture]:
+    kind = "synthetic" if synthetic else "real"
+    return [Picture(f"{kind} {k}", f"data/{kind}/{k}.jpg", synthetic, objects) for k, objects in enumerate(counts)]
+
+
+objects = st.dictionaries(st.sampled_from(CLASSES), st.integers(1, 4), max_size=3)
+reals = st.lists(objects, min_size=1, max_size=25).map(pictures)
+accepteds = st.lists(objects, max_size=25).map(lambda counts: pictures(counts, synthetic=True))
+shares = st.fractions(Fraction(1, 20), Fraction(19, 20), max_denominator=20).map(float)
+
+
+def arms(
+    real: list[Picture], accepted: list[Picture], share: float
+) -> tuple[list[TrainingFile], list[TrainingFile], dict[str, Picture]]:
+    """Make both arms as a round does."""
+    by_id = {picture.picture_id: picture for picture in [*real, *accepted]}
+    candidate = candidate_list(real, accepted, max_synthetic_share=share)
+    plain = seen_objects([shown(picture, times=1) for picture in real], by_id)
+    wanted = {label: n - plain.get(label, 0) for label, n in seen_objects(candidate, by_id).items()}
+    return candidate, control_list(real, length=entries(candidate), wanted=wanted), by_id
+
+
+def entries(files: list[TrainingFile]) -> int:
+    return sum(file.times for file in files)
+
+
+@given(reals, accepteds, shares)
+def test_both_arms_have_the_same_length_and_show_every_real_photo(
+    real: list[Picture], accepted: list[Picture], share: float
+) -> None:
+    candidate, control, _ = arms(real, accepted, share)
+    assert entries(control) == entries(candidate)
+    for arm in (candidate, control):
+        assert {file.picture_id for file in arm} >= {picture.picture_id for picture in real}
+        assert len({file.picture_id for file in arm}) == len(arm)
+
+
+@given(reals, accepteds, shares)
+def test_the_control_holds_real_photos_only(real: list[Picture], accepted: list[Picture], share: float) -> None:
+    candidate, control, _ = arms(real, accepted, share)
+    assert not any(file.synthetic for file in control)
+    assert [file.picture_id for file in control] == [picture.picture_id for picture in real]
+    assert [file.picture_id for file in candidate if file.synthetic] == [
+        picture.picture_id for picture in accepted[: entries(candidate) - len(real)]
+    ]
+
+
+@given(reals, accepteds, shares)
+def test_the_synthetic_share_is_at_its_limit_and_never_above(
+    real: list[Picture], accepted: list[Picture], share: float
+) -> None:
+    candidate, _, _ = arms(real, accepted, share)
+    exact = Fraction(share).limit_denominator(20)
+    synthetic = sum(file.synthetic for file in candidate)
+    assert Fraction(synthetic, len(candidate)) <= exact
+    one_more = Fraction(synthetic + 1, len(candidate) + 1)
+    assert synthetic == len(accepted) or one_more > exact
+
+
+@given(reals, accepteds, shares)
+def test_wanted_objects_are_seen_as_often_in_the_control_where_there_is_room(
+    real: list[Picture], accepted: list[Picture], share: float
+) -> None:
+    candidate, control, by_id = arms(real, accepted, share)
+    goal, seen = seen_objects(candidate, by_id), seen_objects(control, by_id)
+    short = {label for label in goal if seen.get(label, 0) < goal[label]}
+    for label in short:
+        holders = {picture.picture_id for picture in real if label in picture.objects}
+        repeated = [file for file in control if file.times > 1]
+        useful = [file for file in repeated if by_id[file.picture_id].objects]
+        # Either nobody holds it, or every spare entry went to a photo that holds something.
+        assert not holders or len(useful) == len(repeated)
+
+
+def test_photos_with_wanted_objects_are_repeated_until_they_are_enough_then_all_in_turn() -> None:
+    real = pictures([{"hat": 1}, {"cone": 2}, {"vest": 1}, {"cone": 1}])
+    control = control_list(real, length=10, wanted={"cone": 5})
+    # 1, 3 (3 cones), 1 (5 cones): enough. Three entries are left for all photos in turn.
+    assert [file.times for file in control] == [2, 4, 2, 2]
+
+
+def test_with_too_little_room_all_of_it_goes_to_wanted_objects() -> None:
+    real = pictures([{"hat": 1}, {"cone": 1}, {"cone": 1}])
+    assert [file.times for file in control_list(real, length=6, wanted={"cone": 9})] == [1, 3, 2]
+
+
+def test_a_wanted_class_that_no_real_photo_holds_ends_in_plain_repetition() -> None:
+    real = pictures([{"hat": 1}, {}])
+    assert [file.times for file in control_list(real, length=5, wanted={"cone": 3})] == [3, 2]
+
+
+@pytest.mark.parametrize("wanted", [{}, {"cone": 0}, {"cone": -2}])
+def test_nothing_wanted_repeats_all_photos_in_turn(wanted: dict[str, int]) -> None:
+    real = pictures([{"cone": 1}, {"hat": 1}])
+    assert [file.times for file in control_list(real, length=3, wanted=wanted)] == [2, 1]
+
+
+@given(reals, accepteds, shares)
+def test_the_same_pictures_give_the_same_arms(real: list[Picture], accepted: list[Picture], share: float) -> None:
+    assert arms(real, accepted, share) == arms(real, accepted, share)
+
+
+def test_objects_are_counted_as_often_as_they_are_shown() -> None:
+    real = pictures([{"hat": 2, "cone": 1}, {"hat": 1}])
+    files = [shown(real[0], times=3), shown(real[1], times=2)]
+    assert seen_objects(files, {picture.picture_id: picture for picture in real}) == {"cone": 3, "hat": 8}
+
+
+@given(st.integers(1, 5000), st.integers(1, 128), st.integers(1, 5000))
+def test_epochs_are_the_most_that_keep_within_the_updates_but_at_least_one(length: int, batch: int, limit: int) -> None:
+    epochs = epochs_for(length, batch=batch, max_updates=limit)
+    updates_of_one = -(-length // batch)
+    assert epochs >= 1
+    assert epochs == 1 or epochs * updates_of_one <= limit
+    assert (epochs + 1) * updates_of_one > limit

@@ -1,0 +1,114 @@
+"""A model judged on one split: predict, match, measure with intervals, name the errors, keep the tables."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from training.bootstrap import BootstrappedAp, bootstrap_ap
+from training.boxes import BoxTable, ImageTable, Ints, Table
+from training.matching import Errors, Matches, error_kinds, match
+from training.metrics import Curves, OperatingPoint, point_ap, prepare, recall_precision
+from training.records import ERROR_KINDS, ClassScore, ErrorKind, Evaluation, FileRef, ImageSet, ModelVersion, Split
+
+
+class Predict(Protocol):
+    """Predict with a model on some photos."""
+
+    def __call__(self, model: ModelVersion, images: ImageTable, rows: Ints, classes: Sequence[str]) -> BoxTable:
+        """Give the boxes of `classes`, with image rows of `images`."""
+
+
+SaveTable = Callable[[str, Table], FileRef]
+"""Keep a table under a name beside the step's proof."""
+
+
+def evaluate(
+    model: ModelVersion,
+    image_set: ImageSet,
+    images: ImageTable,
+    labels: BoxTable,
+    *,
+    split: Split,
+    min_score: float,
+    replicates: int,
+    prefix: str,
+    predict: Predict,
+    save: SaveTable,
+) -> Evaluation:
+    """Judge a model on one split; its tables are kept under names that begin with `prefix`.
+
+    The labels in the tables are those of the split, in the order of the frozen label table.
+    """
+    rows = images.rows_of(split)
+    truth = labels.of_images(rows)
+    predictions = predict(model, images, rows, image_set.classes)
+    matches = match(predictions, truth)
+    classes = len(image_set.classes)
+    curves = prepare(predictions, truth, matches, image_rows=rows, class_count=classes)
+    measured = bootstrap_ap(curves, replicates=replicates, rng=np.random.default_rng(0))
+    point = recall_precision(predictions, truth, matches, class_count=classes, min_score=min_score)
+    errors = error_kinds(predictions, truth, matches, min_score=min_score)
+    ap50 = point_ap(curves)[:, 0]
+    return Evaluation(
+        model_id=model.model_id,
+        images=image_set.fingerprint(),
+        split=split,
+        min_score=min_score,
+        mean_ap=measured.mean,
+        mean_ap50=float(np.nanmean(ap50)),
+        classes=_class_scores(
+            image_set.classes, measured, ap50, point, _count_kinds(predictions, truth, errors, classes)
+        ),
+        predictions=save(f"{prefix}.predictions.npz", predictions),
+        matches=save(f"{prefix}.matches.npz", matches),
+    )
+
+
+def curves_of(
+    images: ImageTable, labels: BoxTable, predictions: BoxTable, matches: Matches, *, split: Split, class_count: int
+) -> Curves:
+    """Prepare a stored evaluation for the bootstrap."""
+    rows = images.rows_of(split)
+    return prepare(predictions, labels.of_images(rows), matches, image_rows=rows, class_count=class_count)
+
+
+def _class_scores(
+    classes: Sequence[str],
+    measured: BootstrappedAp,
+    ap50: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    point: OperatingPoint,
+    kinds: Sequence[dict[ErrorKind, int]],
+) -> tuple[ClassScore, ...]:
+    return tuple(
+        ClassScore(
+            label=label,
+            ap=measured.classes[number],
+            ap50=_known(ap50[number]),
+            objects=int(point.objects[number]),
+            recall=_known(point.recall[number]),
+            precision=_known(point.precision[number]),
+            errors=kinds[number],
+        )
+        for number, label in enumerate(classes)
+    )
+
+
+def _count_kinds(
+    predictions: BoxTable, labels: BoxTable, errors: Errors, class_count: int
+) -> list[dict[ErrorKind, int]]:
+    """Count, by class, wrong predictions by kind, and labels that nothing found or explains."""
+    counts: list[dict[ErrorKind, int]] = [{} for _ in range(class_count)]
+    for number, kind in enumerate(ERROR_KINDS):
+        column = (
+            labels.label[errors.label_missed]
+            if kind == "missed"
+            else predictions.label[errors.prediction_kind == number]
+        )
+        for label, count in enumerate(np.bincount(column, minlength=class_count)):
+            counts[label][kind] = int(count)
+    return counts
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
