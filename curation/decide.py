@@ -16,28 +16,14 @@ from math import ceil
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from curation.compare import Comparison, Judged, Role, compare, difference, improved
-from curation.records import ClassVerdict, Decision, Difference, Outcome
+from curation.records import ClassVerdict, DecideSettings, Decision, Difference, Outcome
 from training.errors import UsageError
-from training.records import Interval, Record
+from training.records import Interval
 
 ALPHA = 0.05
 MAX_NAMED = 5  # classes that a sentence names
-
-
-class DecideSettings(Record):
-    """How much is needed for a verdict."""
-
-    margin: float = Field(default=0.02, ge=0)
-    """Loss of AP on one class that is tolerated."""
-    replicates: int = Field(default=2000, ge=100)
-    """Draws of photos, at least; above 50 classes more are made, as no class could pass Holm's correction otherwise."""
-    max_openings: int = Field(default=5, ge=1)
-    """Verdicts that one set of test photos is good for."""
-    min_photos: int = Field(default=50, ge=1)
-    """Test photos that a class must be on for a verdict to rest on it."""
 
 
 def decide(

@@ -113,16 +113,17 @@ def _empty_yard(rng: np.random.Generator, size_px: tuple[int, int]) -> Yard:
 
 
 def _floor(rng: np.random.Generator, camera: Camera, size_px: tuple[int, int]) -> Array:
-    """Paint a floor in perspective over the whole canvas, at the size of the picture: the sky is painted later."""
-    kind = int(rng.integers(len(FLOORS)))
-    column, row = np.meshgrid(*(np.arange(0, side, OVERSIZE, dtype=np.float32) for side in size_px))
+    """Paint a floor in perspective on a canvas that is black above the horizon; at picture size, which is enough."""
+    kind, (width, height), top = int(rng.integers(len(FLOORS))), size_px, int(camera.horizon_px)
+    column = np.arange(0, width, OVERSIZE, dtype=np.float32)
+    row = np.arange(top, height, OVERSIZE, dtype=np.float32)[:, None]
     z = camera.focal_px * camera.height_m / np.maximum(row - camera.horizon_px, 2) + rng.uniform(0, 9)
     x = (column - camera.centre_px) * z / camera.focal_px + rng.uniform(0, 9)
     skew, scale = rng.uniform(-0.6, 0.6), camera.focal_px / np.maximum(z, 0.3)
     x, z = x + skew * z, z - skew * x
     wear, tile = np.zeros_like(x), _clouds(rng)
     for grains_per_m in (5, 24):
-        wear += cv2.remap(tile, (x * grains_per_m) % 255, (z * grains_per_m) % 255, cv2.INTER_LINEAR)
+        wear += cv2.remap(tile, x * grains_per_m, z * grains_per_m, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     floor = (1 + wear * FLOOR_WEAR[kind])[..., None] * np.array(pick(rng, FLOORS[kind : kind + 1]), np.float32)
     if kind in SLABBED:
         for across in (x, z):  # joints 2.6 m apart that fade with distance, where they would be a flicker
@@ -133,8 +134,9 @@ def _floor(rng: np.random.Generator, camera: Camera, size_px: tuple[int, int]) -
         beside_m = np.abs((x if rng.random() < 0.6 else z) - rng.uniform(0, 20)) - 0.07
         paint = np.clip(0.5 - beside_m * scale, 0, 1) * np.clip(0.85 - 0.5 * wear, 0, 1)
         floor += paint[..., None] * (np.array(pick(rng, (YELLOW, WHITE)), np.float32) - floor)
-    large: Array = cv2.resize(floor, size_px)
-    return large
+    canvas = np.zeros((height, width, 3), np.float32)
+    canvas[top:] = cv2.resize(floor, (width, height - top))
+    return canvas
 
 
 def _clouds(rng: np.random.Generator) -> Array:
@@ -178,7 +180,7 @@ def _shed(rng: np.random.Generator, yard: Yard, *, corner: Array, size: Array) -
 def _places(rng: np.random.Generator, camera: Camera, size_px: tuple[int, int]) -> Iterator[Place]:
     """Give places on the floor without end, far and near: each the farthest from the others of a dozen tries."""
     edge, (width, height) = MARGIN_PX * OVERSIZE, (side * OVERSIZE for side in size_px)
-    top = camera.horizon_px + max(20 * OVERSIZE * camera.height_m, 0.2 * height)  # 20 px a metre, or hats are specks
+    top = camera.horizon_px + 0.13 * height * camera.height_m  # where a metre is 0.13 of the height: hats are no specks
     taken: list[Array] = []
     while True:
         tries = rng.uniform((edge + 0.04 * width, top), (edge + 0.96 * width, edge + 1.02 * height), (12, 2))
@@ -190,10 +192,10 @@ def _places(rng: np.random.Generator, camera: Camera, size_px: tuple[int, int]) 
 def _exposed(rng: np.random.Generator, pixels: Array, light: Light) -> NDArray[np.uint8]:
     """Photograph the drawing: colour of the light, darker edges, soft focus, grain."""
     height, width = pixels.shape[:2]
-    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    y, x = np.linspace(-1, 1, height, dtype=np.float32)[:, None], np.linspace(-1, 1, width, dtype=np.float32)
     away = (x - rng.uniform(-0.6, 0.6)) ** 2 + (y - rng.uniform(-0.6, 0.6)) ** 2
     glow = rng.uniform(0.88, 1.12) * (1 - rng.uniform(0.03, 0.16) * away)
-    lit = cv2.GaussianBlur(pixels * np.array(light.gain) * glow[..., None], (0, 0), rng.uniform(0.25, 0.85))
-    grey, hue = rng.standard_normal((2, height, width))
-    grain = grey[..., None] + 0.35 * np.stack([hue, -hue, hue], axis=2)
-    return np.asarray(np.clip(lit + grain * light.noise * rng.uniform(0.2, 0.9), 0, 255), np.uint8)
+    lit = cv2.GaussianBlur(pixels * np.array(light.gain, np.float32) * glow[..., None], (0, 0), rng.uniform(0.25, 0.85))
+    grey, hue = rng.standard_normal((2, height, width), np.float32) * light.noise * rng.uniform(0.2, 0.9)
+    lit += np.stack([grey + 0.35 * hue, grey - 0.35 * hue, grey + 0.35 * hue], axis=2)
+    return np.asarray(np.clip(lit, 0, 255), np.uint8)

@@ -94,8 +94,8 @@ def person(rng: np.random.Generator) -> Figure:
     skin, trousers = pick(rng, SKIN), pick(rng, CLOTH)
     jacket = pick(rng, LOUD if rng.random() < 0.25 else CLOTH)
     swing, turn, stoop = rng.uniform(-0.22, 0.22), rng.uniform(0.68, 1), max(rng.uniform(-0.5, 0.28), 0)
-    figure = _legs(trousers, swing=swing, turn=turn, stoop=stoop)
-    figure += _arm(jacket, skin, side=-turn, swing=rng.uniform(-0.12, 0.05) - swing, reach=rng.uniform(0, 0.3))
+    legs = _legs(trousers, swing=swing, turn=turn, stoop=stoop)
+    figure = _arm(jacket, skin, side=-turn, swing=rng.uniform(-0.12, 0.05) - swing, reach=rng.uniform(0, 0.3))
     trunk = np.concatenate([oval(0, 1.38, 0.23 * turn, 0.1, 0, 180), slab(0.86, 0.9, 0.16, 0.17)[:2]])
     figure += [Shape(trunk, jacket)]
     if rng.random() < 0.62:
@@ -103,17 +103,9 @@ def person(rng: np.random.Generator) -> Figure:
     figure += _arm(jacket, skin, side=turn, swing=swing, reach=rng.uniform(-0.05, 0.45))
     figure += _head(rng, skin, hat=rng.random() < 0.68)
     lean = rng.uniform(-0.06, 0.06) + stoop * rng.choice([-0.5, 0.5])
-    return _bent(figure, lean=lean, stoop=stoop, size=rng.uniform(0.92, 1.08))
-
-
-def _bent(figure: Figure, *, lean: float, stoop: float, size: float) -> Figure:
-    """Lean a figure to a side and lower what is above its hips; the legs are drawn bent already."""
-    bent = []
-    for shape in figure:
-        x, y = shape.points.T
-        points = np.stack([x + lean * y, y - np.where(y > 0.86, stoop, 0)], axis=1) * size
-        bent.append(shape._replace(points=points))
-    return bent
+    lowered = [shape._replace(points=shape.points - (0, stoop)) for shape in figure]  # the legs are bent already
+    slanted = np.array([[1, 0], [lean, 1]]) * rng.uniform(0.92, 1.08)
+    return [shape._replace(points=shape.points @ slanted) for shape in legs + lowered]
 
 
 def _legs(colour: Colour, *, swing: float, turn: float, stoop: float) -> Figure:

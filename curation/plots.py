@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from curation.records import Findings
-from curation.wording import MIN_RELIABLE_PHOTOS
+from curation.records import MIN_RELIABLE_PHOTOS, Findings
 from generation.records import Corners
 from training.records import ERROR_KINDS, Evaluation, Interval
 

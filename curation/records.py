@@ -8,6 +8,8 @@ from generation.records import Brief, SizeBin
 from training.records import Evaluation, FileRef, Interval, Record
 
 Status = Literal["confirmed", "refuted", "open"]
+MIN_RELIABLE_PHOTOS = 50
+"""On fewer photos that hold a class, the interval of its AP cannot be relied upon."""
 Outcome = Literal["promoted", "rejected", "inconclusive"]
 
 
@@ -163,7 +165,7 @@ class DecideSettings(Record):
 
     margin: float = Field(0.02, ge=0, lt=1)
     """A class is demonstrably worse when its interval lies wholly below minus this AP."""
-    min_photos: int = Field(50, ge=2)
+    min_photos: int = Field(MIN_RELIABLE_PHOTOS, ge=2)
     """No claim rests on a class that fewer test photos hold."""
     replicates: int = Field(2000, ge=100, le=20_000)
     """Photo draws behind the interval of a difference."""

@@ -1,6 +1,6 @@
 """A round as one HTML page that needs nothing else: no network, no script, readable on paper.
 
-Records come in, text goes out. Pixels are read elsewhere; what is done to them here is arithmetic on arrays.
+Records come in, text goes out. Pictures come as finished JPEG bytes (`evidence.py` makes them), already read elsewhere.
 """
 
 from base64 import b64encode
@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from curation import plots, sections, wording
 from curation.evidence import Crop, GalleryPicture, gallery_within
-from curation.records import Batch, Briefs, Decision, Findings, Plan, Review
+from curation.records import MIN_RELIABLE_PHOTOS, Batch, Briefs, Decision, Findings, Plan, Review
 from curation.sections import PictureCounts
 from training.records import ERROR_KINDS, Evaluation, ImageSet, Record, TrainingMix
 
@@ -134,7 +134,7 @@ def _template() -> jinja2.Template:
     environment.globals |= {
         "roles": plots.ROLES,
         "error_kinds": ERROR_KINDS,
-        "min_photos": wording.MIN_RELIABLE_PHOTOS,
+        "min_photos": MIN_RELIABLE_PHOTOS,
         "max_rows": MAX_ROWS,
         "max_folded": MAX_FOLDED,
         "shown_crops": sections.SHOWN_CROPS,

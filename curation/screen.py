@@ -10,9 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from curation.columns import GAP, Column, table
-from curation.records import Briefs, Decision, Difference, Findings
+from curation.records import MIN_RELIABLE_PHOTOS, Briefs, Decision, Difference, Findings
 from curation.wording import (
-    MIN_RELIABLE_PHOTOS,
     NOTHING,
     STATUSES,
     VERDICTS,

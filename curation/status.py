@@ -26,7 +26,7 @@ def _round(folder: RoundFolder) -> dict[str, Any]:
 
 
 def _champion(ledger: Ledger) -> str | None:
-    """Give the champion after the last decision, else the one that the first round starts from, else the one brought."""
+    """Give the champion after the last decision, else what the first round starts from, else what was brought."""
     for folder in reversed(ledger.rounds()):
         for step, key in (("decide", "champion"), ("champion", "model_id")):
             record = folder.peek(step)

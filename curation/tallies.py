@@ -17,7 +17,7 @@ def import_lines(brought: Import, width: int) -> list[str]:
     lines.append("smallest change of recall that could be seen there, at 95 %:")
     blindest = sorted(brought.visible, key=lambda item: (-item.share, item.split, item.label))[:6]
     lines += [
-        f"  {item.share:4.0%}  {item.label} on {item.split} ({item.objects} objects on {count_text(item.photos, 'photo')})"
+        f"  {item.share:4.0%}  {item.label} on {item.split} ({item.objects} on {count_text(item.photos, 'photo')})"
         for item in blindest
     ]
     return [fit(printable(line), width) for line in lines]

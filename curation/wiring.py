@@ -16,8 +16,8 @@ from curation.config import TrainingSettings, load_config
 from curation.demo import demo_files
 from curation.desk import Desk, Frozen, Profile
 from curation.doctor import database_uri
-from curation.imports import Import, imports_of, tables_of, take_in
 from curation.gather import gather
+from curation.imports import Import, imports_of, tables_of, take_in
 from curation.ledger import CONFIG_NAME, Ledger
 from curation.progress import progress_of
 from curation.report import render

@@ -10,7 +10,6 @@ from training.records import Interval
 NOTHING = "–"
 STATUSES: tuple[Status, ...] = ("confirmed", "open", "refuted")  # in the order in which they are shown
 VERDICTS = ("worse", "better", "cannot be shown", "too few photos")
-MIN_RELIABLE_PHOTOS = 50  # below it, the bootstrap interval of a class is too short
 JOINERS = "\u200c\u200d"  # format characters that Persian, Indic and emoji names need
 
 

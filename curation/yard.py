@@ -108,8 +108,10 @@ class Yard:
         cover = mask.astype(np.float32) * np.float32(alpha / 255)
         if blur_px:
             cover = cv2.GaussianBlur(cover, (0, 0), blur_px)
-        lit = 1 - np.sign(self.sun[0]) * np.linspace(-0.16, 0.16, mask.shape[1])  # the side towards the sun is brighter
-        shaded = (lit[:, None] * colour).astype(np.float32)
+        sunny = 0.16 if self.sun[0] < 0 else -0.16  # shadows fall to the left: light comes from the right
+        shaded = np.linspace(1 - sunny, 1 + sunny, mask.shape[1], dtype=np.float32)[:, None] * np.array(
+            colour, np.float32
+        )
         self.pixels[window] += cover[..., None] * (shaded - self.pixels[window])
 
     def stand(self, figure: Figure, place: Place, *, name: str) -> None:
@@ -175,7 +177,7 @@ class Yard:
 
     def _visible(self, owner: NDArray[np.int16], numbers: tuple[int, ...]) -> Box | None:
         """Give the extent of an object as fractions of the picture, None if too little of it is seen."""
-        seen = np.isin(owner, numbers)
+        seen = np.isin(owner, numbers, kind="table")
         rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
         if not seen.any() or seen.sum() < MIN_VISIBLE_SHARE * sum(self.drawn_px[n] for n in numbers):
             return None

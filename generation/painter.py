@@ -70,7 +70,7 @@ class PastePainter:
 
     def _others(self, photo: int, label: int) -> Floats:
         rows = np.flatnonzero(self.priors.labels.image == photo)
-        return self.priors.labels.xyxy[rows[rows != label]]
+        return np.asarray(self.priors.labels.xyxy[rows[rows != label]])
 
     def _labels_on(self, row: int) -> tuple[PictureLabel, ...]:
         labels = self.priors.labels.take(self.priors.labels.image == row)

@@ -14,26 +14,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from generation.blend import OBJECT_ALPHA, Singles, Tone, blend, edge_blur_px, make_grain, soften, surroundings
 from generation.records import Corners, PasteObject, PictureLabel
 from training.boxes import Bools, Floats, Ints
 
 Pixels = NDArray[np.uint8]
-Singles = NDArray[np.float32]
 Size = TypeVar("Size", float, NDArray[np.float64])
 
 MARGIN_PX = 8  # surroundings kept around an object: room for its soft edge, and the light it was seen in
-OBJECT_ALPHA = 127  # above this, of 255, a pixel is the object's
-SURROUNDINGS_ALPHA = 8  # below this, it shows surroundings
-MIN_LIGHT, MAX_LIGHT = 0.75, 1.33  # beyond this, the place is another surface rather than another light
-MIN_CAST, MAX_CAST = 0.6, 1.1  # shadows and blur go along; a bright neighbour does not
-PENUMBRA_SHARE = 0.08  # of the object's side
-MAX_BLUR_PX = 2.0
-STRIP_PX = 12
-GRAIN_SIDE = 64
-SAMPLED_SIDE = 64  # about this many pixels a side are enough to tell the light
-LEVELS = np.arange(256, dtype=np.float32)[:, None]
 MIN_SAMPLED_SCALE = 0.75  # down to this, sampling skips too little to show
-MAX_CUBIC_PX = 128  # beyond this, the sharper interpolation costs more than it shows
 
 
 @dataclass(frozen=True)
@@ -53,12 +42,12 @@ class Cutout:
     @cached_property
     def surroundings(self) -> Singles:
         """Blue, green and red of what was around the object."""
-        return _surroundings(self.pixels, self.alpha)
+        return surroundings(self.pixels, self.alpha)
 
     @cached_property
     def blur_px(self) -> float:
         """Standard deviation of the blur of its sharpest edges."""
-        return _edge_blur_px(self.pixels)
+        return edge_blur_px(self.pixels)
 
     @cached_property
     def air_px(self) -> tuple[float, float, float, float]:
@@ -107,14 +96,13 @@ def paste(
     A pasted label is the extent of the pixels that are more than half opaque and that nothing covers, plus the air that
     people left around the object when they labelled it: on photos of blood, boxes are half as wide again as the
     platelets in them, and tight labels would contradict all real ones. An object that is wholly hidden has no label.
-    Chance only rounds: an object that was enlarged or blurred has no grain, and would show bands.
+    Chance only rounds.
     """
     picture = background.copy()
-    sharpness_px = _edge_blur_px(background)
-    grain = (rng.random((GRAIN_SIDE, GRAIN_SIDE, 3), np.float32) - 0.5) * 0.999  # rounding leaves whole numbers alone
+    photo_blur_px, grain = edge_blur_px(background), make_grain(rng)
     placed = [_place(cutout, wish, background.shape) for cutout, wish in objects]
     for (cutout, wish), place in zip(objects, placed, strict=True):
-        _composite(picture, cutout, wish, place, sharpness_px, grain)
+        _composite(picture, cutout, wish, place, photo_blur_px=photo_blur_px, grain=grain)
     pasted = [
         _label(place, placed[number + 1 :], wish, background.shape)
         for number, (place, (_, wish)) in enumerate(zip(placed, objects, strict=True))
@@ -135,12 +123,11 @@ def _place(cutout: Cutout, wish: PasteObject, shape: tuple[int, ...]) -> _Placed
     pixels, alpha = _shrunk(cutout, scale)
     matrix = _matrix(alpha.shape, width * scale, height * scale, wish)
     matrix[:, 2] += middle[0] - left - 0.5, middle[1] - top - 0.5
-    method = cv2.INTER_CUBIC if max(size) <= MAX_CUBIC_PX else cv2.INTER_LINEAR
     return _Placed(
         left=left,
         top=top,
         scale=scale,
-        pixels=cv2.warpAffine(pixels, matrix, size, flags=method, borderMode=cv2.BORDER_REPLICATE),
+        pixels=cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
         alpha=cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_LINEAR),
         air=_air(cutout, wish) * scale,
     )
@@ -180,98 +167,24 @@ def _air(cutout: Cutout, wish: PasteObject) -> Floats:
 
 
 def _composite(
-    picture: Pixels, cutout: Cutout, wish: PasteObject, place: _Placed, sharpness_px: float, grain: Singles
+    picture: Pixels, cutout: Cutout, wish: PasteObject, place: _Placed, *, photo_blur_px: float, grain: Singles
 ) -> None:
-    """Mix one object into the picture, in the light and with the sharpness of its place."""
+    """Mix one object into the picture."""
+    own_px = cutout.blur_px * place.scale
+    pixels, alpha = soften(place.pixels, place.alpha, own_px=own_px, photo_px=photo_blur_px)
     rows, columns = _inside(place, picture.shape)
-    pixels, alpha = _as_blurred(place, cutout.blur_px * place.scale, sharpness_px)
-    pixels, alpha = pixels[rows, columns], alpha[rows, columns]
+    pixels, alpha = np.ascontiguousarray(pixels[rows, columns]), np.ascontiguousarray(alpha[rows, columns])
     if not alpha.size:
         return
     ground = picture[max(place.top, 0) :, max(place.left, 0) :][: alpha.shape[0], : alpha.shape[1]]
-    here, there = _surroundings(ground, alpha), cutout.surroundings
-    light = np.clip((here + 1) / (there + 1), MIN_LIGHT, MAX_LIGHT)
-    inner = np.sqrt(light) * np.array(wish.tint, np.float32) * wish.gain
-    share = alpha * np.float32(1 / 255)
-    near = cv2.GaussianBlur(share, (0, 0), _penumbra_px(place))
-    # the change of colour grows from the edge inwards, or the edge would be a ring of another colour
-    lit = _looked_up(pixels, LEVELS * light)
-    lit += _looked_up(pixels, LEVELS * (inner - light)) * _threefold(np.clip(2 * near - 1, 0, 1))
-    # what an object casts on its surroundings goes along as a factor: a cut alone would give it a hard outline
-    cast = _looked_up(pixels, np.clip(LEVELS / (there + 1), MIN_CAST, MAX_CAST) - 1)
-    under = ground * (1 + cast * _threefold(np.clip(2 * near, 0, 1)))
-    under += (lit - under) * _threefold(share)
-    under += _spread(grain, alpha.shape)
-    ground[:] = cv2.convertScaleAbs(under)  # rounds and saturates
-
-
-def _penumbra_px(place: _Placed) -> float:
-    """Give how far an object casts on its surroundings; it ends before the canvas does."""
-    side_px = math.sqrt(max(cv2.countNonZero(cv2.compare(place.alpha, OBJECT_ALPHA, cv2.CMP_GT)), 1))
-    return min(PENUMBRA_SHARE * side_px, MARGIN_PX * place.scale / 2.5)
-
-
-def _looked_up(pixels: Pixels, table: Singles) -> Singles:
-    """Give each colour's entry in a table (256, 3): the fast way to scale the colours of a picture apart."""
-    return np.asarray(cv2.LUT(pixels, table.astype(np.float32)[None]), np.float32)
-
-
-def _threefold(weights: Singles) -> Singles:
-    """Repeat (h, w) for three colours: numpy is slow on a last axis of one."""
-    return np.asarray(cv2.merge([weights] * 3), np.float32)
-
-
-def _spread(grain: Singles, shape: tuple[int, ...]) -> Singles:
-    """Repeat the grain over a region."""
-    more = max(shape[0] - grain.shape[0], 0), max(shape[1] - grain.shape[1], 0)
-    spread = cv2.copyMakeBorder(grain, 0, more[0], 0, more[1], cv2.BORDER_WRAP)
-    return np.asarray(spread[: shape[0], : shape[1]], np.float32)
+    tone = Tone(surroundings=cutout.surroundings, factors=np.array(wish.tint, np.float32) * np.float32(wish.gain))
+    blend(ground, pixels, alpha, tone, max_penumbra_px=MARGIN_PX * place.scale / 2.5, grain=grain)
 
 
 def _inside(place: _Placed, shape: tuple[int, ...]) -> tuple[slice, slice]:
     """Give the rows and columns of a placed canvas that lie inside the picture."""
     rows = slice(max(-place.top, 0), max(shape[0] - place.top, 0))
     return rows, slice(max(-place.left, 0), max(shape[1] - place.left, 0))
-
-
-def _surroundings(pixels: Pixels, alpha: Pixels) -> Singles:
-    """Give the median blue, green and red of what is not the object: a neighbour in a corner is not the light."""
-    step = max(round(math.sqrt(alpha.size) / SAMPLED_SIDE), 1)
-    some = np.ascontiguousarray(pixels[::step, ::step])
-    around = cv2.compare(np.ascontiguousarray(alpha[::step, ::step]), SURROUNDINGS_ALPHA, cv2.CMP_LT)
-    counts = [cv2.calcHist([some], [colour], around, [256], [0, 256]).cumsum() for colour in range(3)]
-    return np.array([count.searchsorted(count[-1] / 2) for count in counts], np.float32)
-
-
-def _as_blurred(place: _Placed, own_px: float, sharpness_px: float) -> tuple[Pixels, Pixels]:
-    """Blur an object that is sharper than the photo it goes into; a blurred one cannot be sharpened."""
-    missing_px = math.sqrt(max(sharpness_px**2 - own_px**2, 0.0))
-    if missing_px < 0.5:
-        return place.pixels, place.alpha
-    blur_px = min(missing_px, MAX_BLUR_PX)
-    return cv2.GaussianBlur(place.pixels, (0, 0), blur_px), cv2.GaussianBlur(place.alpha, (0, 0), blur_px)
-
-
-def _edge_blur_px(pixels: Pixels) -> float:
-    """Give the standard deviation of the blur of a picture's sharpest edges, from four strips of a large one.
-
-    A step of contrast c, blurred by s, has a steepest slope of c / (s √(2π)) and a largest second derivative of
-    c / (s² √(2πe)): c cancels out of their ratio.
-    """
-    height = pixels.shape[0]
-    if height > 4 * STRIP_PX:
-        pixels = np.concatenate([pixels[top : top + STRIP_PX] for top in range(height // 8, height, height // 4)])
-    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-    slope = cv2.magnitude(cv2.Scharr(grey, cv2.CV_32F, 1, 0), cv2.Scharr(grey, cv2.CV_32F, 0, 1))
-    bend = np.abs(cv2.Laplacian(grey, cv2.CV_32F))
-    return _high(slope) / 32 / max(_high(bend), 1.0) / math.sqrt(math.e)
-
-
-def _high(values: Singles) -> float:
-    """Give about the 98th percentile, from every other row and column."""
-    some = values[::2, ::2].ravel()
-    rank = len(some) * 98 // 100
-    return float(np.partition(some, rank)[rank])
 
 
 def _label(place: _Placed, later: Sequence[_Placed], wish: PasteObject, shape: tuple[int, ...]) -> PictureLabel | None:

@@ -9,8 +9,8 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,21 +45,21 @@ def write_with(path: Path, fill: Callable[[BinaryIO], object]) -> None:
 
     Raises `CurateError` when the disk is full or cannot be written; what was there before stays.
     """
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        with temporary.open("xb") as file:  # unlike tempfile's, with the rights that the user's umask gives
             fill(file)
             file.flush()
             os.fsync(file.fileno())
-        _move(Path(temporary), path)
+        _move(temporary, path)
     except OSError as error:
         raise writing_failed(path, error) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):  # moved, or on a disk that takes nothing any more: `sweep` gets it
-                Path(temporary).unlink()
+                temporary.unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from curation.compare import Judged, holm, two_sided_p
-from curation.decide import DecideSettings, decide, nothing_to_try
-from curation.records import Decision
+from curation.decide import decide, nothing_to_try
+from curation.records import DecideSettings, Decision
 from training.bootstrap import bootstrap_ap
 from training.boxes import BoxTable
 from training.errors import UsageError
@@ -202,6 +202,14 @@ def test_a_loss_within_the_margin_is_no_objection():
     strict = verdict(recall)
     lenient = verdict(recall, settings=DecideSettings(replicates=400, min_photos=20, margin=0.4))
     assert (strict.outcome, lenient.outcome) == ("rejected", "promoted")
+
+
+def test_a_mean_that_fell_is_rejected_though_every_class_is_within_the_margin():
+    recall = {"champion": [0.7, 0.7], "control": [0.4, 0.4], "candidate": [0.4, 0.4]}
+    decision = verdict(recall, settings=DecideSettings(replicates=400, min_photos=20, margin=0.9))
+    assert [found.verdict for found in decision.classes] == ["cannot be shown", "cannot be shown"]
+    assert decision.outcome == "rejected"
+    assert decision.sentence.startswith("Rejected: mean AP 0.")
 
 
 def test_test_photos_wear_out():

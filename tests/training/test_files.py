@@ -4,7 +4,6 @@ import errno
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ from training.files import (
 
 # Writes "new" to a file and dies before or after the k-th operation that reaches the disk.
 DYING_WRITER = """
-import os, sys, tempfile
+import os, sys
 from pathlib import Path
 from training.files import write_text
 
@@ -46,7 +45,7 @@ def counted(operation):
         return result
     return wrapped
 
-tempfile.mkstemp, os.fsync, os.replace = counted(tempfile.mkstemp), counted(os.fsync), counted(os.replace)
+Path.open, os.fsync, os.replace = counted(Path.open), counted(os.fsync), counted(os.replace)
 write_text(Path(sys.argv[1]), "new" * 10_000)
 """
 
@@ -82,7 +81,7 @@ HINTS = {errno.ENOSPC: "free some space", errno.EDQUOT: "quota", errno.EROFS: "r
 
 
 @pytest.mark.parametrize("code", HINTS)
-@pytest.mark.parametrize(("place", "name"), [(tempfile, "mkstemp"), (os, "fsync"), (os, "replace"), (Path, "mkdir")])
+@pytest.mark.parametrize(("place", "name"), [(Path, "open"), (os, "fsync"), (os, "replace"), (Path, "mkdir")])
 def test_a_disk_that_refuses_is_one_sentence_with_a_remedy_and_nothing_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: object, name: str, code: int
 ) -> None:

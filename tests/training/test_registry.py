@@ -78,7 +78,7 @@ def test_damaged_weights_are_noticed_and_adding_them_again_mends_them(
     path.unlink()
     if data is not None:
         path.write_bytes(data)
-    with pytest.raises(DamagedFile, match="weights.pt is missing or has changed") as caught:
+    with pytest.raises(DamagedFile, match=r"weights\.pt is missing or has changed") as caught:
         registry.weights("a" * 24)
     assert "redo" in caught.value.hint
     registry.add(weights, version())

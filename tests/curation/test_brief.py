@@ -1,0 +1,152 @@
+"""From findings to briefs: who is funded, with how much, and what is left to people."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.brief import make_briefs
+from curation.records import Briefs, Finding, Findings
+from generation.records import Brief
+from training.files import digest_of
+from training.records import Interval
+
+
+def finding(label: str | None, size: Any = None, *, gain: float = 0.1, **changes: Any) -> Finding:
+    given: dict[str, Any] = {
+        "finding_id": digest_of([label, size]), "label": label, "size": size, "versus": "other classes",
+        "words": " ".join(word for word in (size, label or "objects") if word), "status": "confirmed", "objects": 40,
+        "photos": 20, "recall": 0.5, "recall_rest": 0.8, "effect": Interval(value=0.3, low=0.1, high=0.5, photos=20),
+        "p": 0.001, "q": 0.01, "gain": gain, "missed": {label: 20} if label else {"cone": 12, "hat": 20},
+        "objects_to_settle": None, "evidence": (), "view": "",
+    }  # fmt: skip
+    return Finding.model_validate(given | changes)
+
+
+def briefs(*findings: Finding, pictures: int = 100, min_pictures: int = 20, unserved: str = "") -> Briefs:
+    ordered = tuple(sorted(findings, key=lambda each: -each.gain))
+
+    def cannot_serve(brief: Brief) -> str | None:
+        return f"there is no cut-out of a {brief.label}" if brief.label in unserved.split() else None
+
+    found = Findings(findings=ordered, split="val", min_effect=0.1, max_q=0.05)
+    return make_briefs(found, pictures=pictures, min_pictures=min_pictures, cannot_serve=cannot_serve)
+
+
+def shares(made: Briefs) -> dict[str, int]:
+    return {brief.label: brief.pictures for brief in made.briefs if brief.action == "generate"}
+
+
+gains = st.lists(st.floats(1e-6, 1), min_size=1, max_size=12)
+
+
+@given(gains=gains, pictures=st.integers(1, 500), min_pictures=st.integers(1, 50))
+def test_shares_add_up_to_the_budget_and_none_is_below_the_floor(
+    gains: list[float], pictures: int, min_pictures: int
+) -> None:
+    findings = [finding(f"class {k:02d}", gain=gain) for k, gain in enumerate(gains)]
+    counts = [brief.pictures for brief in briefs(*findings, pictures=pictures, min_pictures=min_pictures).briefs]
+    assert sum(counts) == pictures
+    assert len(counts) == min(len(gains), max(1, pictures // min_pictures))
+    assert min(counts) >= min(min_pictures, pictures)
+    assert counts == sorted(counts, reverse=True) or max(counts) - counts[0] <= 1
+
+
+def test_shares_above_the_floor_follow_the_gain() -> None:
+    made = briefs(finding("cone", gain=0.3), finding("hat", gain=0.1), pictures=120, min_pictures=20)
+    assert shares(made) == {"cone": 20 + 60, "hat": 20 + 20}
+
+
+def test_where_the_budget_is_too_small_the_smallest_gains_get_nothing() -> None:
+    findings = [finding(label, gain=gain) for label, gain in (("cone", 0.1), ("hat", 0.3), ("vest", 0.2))]
+    assert list(shares(briefs(*findings, pictures=50, min_pictures=20))) == ["hat", "vest"]
+    assert shares(briefs(*findings, pictures=5, min_pictures=20)) == {"hat": 5}
+
+
+@pytest.mark.parametrize("status", ["refuted", "open"])
+def test_what_was_not_confirmed_is_never_funded(status: str) -> None:
+    made = briefs(finding("cone", gain=0.9, status=status), finding("hat", gain=0.1))
+    assert shares(made) == {"hat": 100}
+    alone = briefs(finding("cone", status=status))
+    assert alone.briefs == ()
+    assert "no finding was confirmed" in alone.note
+
+
+def test_a_finding_without_gain_is_not_funded() -> None:
+    assert briefs(finding("cone", gain=0)).briefs == ()
+
+
+COVERED = {
+    # what: findings with gains, those that are funded
+    "a size within its class": ([("cone", None, 0.3), ("cone", "small", 0.2)], [("cone", None)]),
+    "a class after its size": ([("cone", "small", 0.3), ("cone", None, 0.2)], [("cone", "small"), ("cone", None)]),
+    "two sizes of a class": ([("cone", "small", 0.3), ("cone", "large", 0.2)], [("cone", "small"), ("cone", "large")]),
+    "another class": ([("cone", "small", 0.3), ("vest", "small", 0.2)], [("cone", "small"), ("vest", "small")]),
+    "a size of all classes within its class": ([("hat", None, 0.3), (None, "small", 0.2)], [("hat", None)]),
+    "a size of a class after the same size of all": ([(None, "small", 0.3), ("hat", "small", 0.2)], [("hat", "small")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_a_finding_within_one_that_gains_more_is_left_to_that_one(name: str) -> None:
+    given, funded = COVERED[name]
+    made = briefs(*[finding(label, size, gain=gain) for label, size, gain in given])
+    assert [(brief.label, brief.size) for brief in made.briefs] == funded
+
+
+def test_one_that_is_not_confirmed_covers_nothing() -> None:
+    made = briefs(finding("cone", gain=0.3, status="open"), finding("cone", "small", gain=0.2))
+    assert [brief.size for brief in made.briefs] == ["small"]
+
+
+def test_a_finding_of_all_classes_asks_for_the_class_that_it_misses_most() -> None:
+    (brief,) = briefs(finding(None, "small")).briefs
+    assert (brief.label, brief.size) == ("hat", "small")
+    (tie,) = briefs(finding(None, "small", missed={"vest": 3, "cone": 3, "hat": 1})).briefs
+    assert tie.label == "cone"
+
+
+def test_a_size_that_was_always_found_does_not_stop_the_others() -> None:
+    perfect = finding(None, "large", gain=0, status="refuted", missed={}, recall=1.0)
+    assert shares(briefs(finding("cone"), perfect)) == {"cone": 100}
+
+
+def test_what_the_generator_cannot_serve_becomes_a_label_brief_with_its_reason() -> None:
+    made = briefs(finding("cone", gain=0.3), finding("hat", gain=0.1), unserved="cone")
+    generate, label = made.briefs
+    assert (generate.label, generate.action, generate.pictures) == ("hat", "generate", 100)
+    assert (label.label, label.action, label.pictures) == ("cone", "label", 0)
+    assert label.reason == "there is no cut-out of a cone"
+    assert label.finding_id == finding("cone").finding_id
+    assert made.note == ""
+
+
+def test_where_nothing_can_be_served_the_note_says_so() -> None:
+    made = briefs(finding("cone"), finding("hat"), unserved="cone hat")
+    assert {brief.action for brief in made.briefs} == {"label"}
+    assert "real photos have to be labelled" in made.note
+
+
+def test_a_label_brief_costs_no_one_a_place() -> None:
+    findings = [finding(label, gain=gain) for label, gain in (("cone", 0.3), ("hat", 0.2), ("vest", 0.1))]
+    assert list(shares(briefs(*findings, pictures=40, min_pictures=20, unserved="cone"))) == ["hat", "vest"]
+
+
+def test_a_brief_says_why_in_words() -> None:
+    (brief,) = briefs(finding("cone", "small")).briefs
+    assert brief.reason == "small cone: recall 0.50 against 0.80 of other classes"
+
+
+@given(gains=gains)
+def test_ids_are_unique_and_the_same_again_whatever_the_budget(gains: list[float]) -> None:
+    findings = [finding(f"class {k:02d}", gain=gain) for k, gain in enumerate(gains)]
+    first, second = (briefs(*findings, pictures=pictures, min_pictures=1).briefs for pictures in (100, 200))
+    assert len({brief.brief_id for brief in first}) == len(first)
+    assert [brief.brief_id for brief in first] == [brief.brief_id for brief in second]
+
+
+def test_no_findings_make_no_briefs_and_say_so() -> None:
+    made = briefs()
+    assert made.briefs == ()
+    assert made.note

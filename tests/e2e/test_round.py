@@ -1,0 +1,62 @@
+"""One round from end to end with the real mongod, FiftyOne and ultralytics, command by command."""
+
+import json
+from pathlib import Path
+
+from tests.e2e.conftest import curate
+
+
+def test_a_round_goes_from_photos_to_a_verdict_command_by_command(workspace: Path) -> None:
+    evaluation = json.loads(curate("evaluate", "-C", workspace, "--json"))
+    assert evaluation["split"] == "val"
+    assert {score["label"] for score in evaluation["classes"]} == {"person", "hard_hat", "vest", "cone", "spill"}
+
+    findings = json.loads(curate("analyze", "-C", workspace, "--json"))
+    assert any(finding["status"] == "confirmed" for finding in findings["findings"])
+
+    batch = json.loads(curate("generate", "-C", workspace, "--json"))
+    assert batch["made"] == 8
+    said = curate("retrain", "-C", workspace, expect=3)
+    assert "wait for a review" in said
+    assert _status(workspace)["waiting_for"] == "review"
+
+    review = json.loads(curate("review", "--auto", "-C", workspace, "--json"))
+    assert review["accepted"] + review["rejected"] == 8
+    decision = json.loads(curate("retrain", "-C", workspace, "--json"))
+    assert decision["outcome"] in {"promoted", "rejected", "inconclusive"}
+
+    status = _status(workspace)
+    assert status["rounds"][0]["decision"] == decision["outcome"]
+    assert set(status["rounds"][0]["steps"].values()) == {"done"}
+    assert status["champion"] == decision["champion"]
+
+    _arms_are_equal(workspace)
+    _pictures_come_from_train_alone(workspace)
+    curate("report", "-C", workspace)
+    assert decision["sentence"].split(":")[0] in (workspace / "report.html").read_text()
+
+
+def _status(workspace: Path) -> dict:
+    return json.loads(curate("status", "-C", workspace, "--json"))
+
+
+def _record(workspace: Path, step: str) -> dict:
+    return json.loads((workspace / "rounds" / "001" / f"{step}.json").read_text())["record"]
+
+
+def _arms_are_equal(workspace: Path) -> None:
+    mixed = _record(workspace, "mix")
+    control, candidate = mixed["control"], mixed["candidate"]
+    assert control["length"] == candidate["length"]
+    assert control["synthetic_count"] == 0
+    assert candidate["synthetic_count"] == _record(workspace, "review")["accepted"]
+
+
+def _pictures_come_from_train_alone(workspace: Path) -> None:
+    import numpy as np
+
+    with np.load(workspace / "rounds" / "001" / "freeze.images.npz") as images:
+        train = set(images["id"][images["split"] == "train"].tolist())
+    lines = (workspace / "rounds" / "001" / "generate.pictures.jsonl").read_text().splitlines()
+    for picture in map(json.loads, lines):
+        assert set(picture["source_ids"]) <= train
