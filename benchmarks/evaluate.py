@@ -181,9 +181,8 @@ def measure(folder: Path, *, full: bool) -> int:
     same = all(small.dataset.sum(f"ours_{kind}") == small.dataset.sum(f"theirs_{kind}") for kind in ("tp", "fp", "fn"))
     ratio, growth = their_s / our_s, large_s / our_s
 
-    print(
-        f"{PHOTOS} photos × {LABELS} labels × {PREDICTIONS} predictions, {len(CLASSES)} classes; median of {REPEATS} of ours\n"
-    )
+    size = f"{PHOTOS} photos × {LABELS} labels × {PREDICTIONS} predictions, {len(CLASSES)} classes"
+    print(f"{size}; median of {REPEATS} of ours\n")
     status = report(
         [
             ("ours: match, AP, error kinds, store", f"{our_s:.2f} s", "", True),

@@ -103,7 +103,7 @@ def _empty_yard(rng: np.random.Generator, size_px: tuple[int, int]) -> Yard:
         centre_px=width / 2,
         horizon_px=OVERSIZE * (MARGIN_PX + rng.uniform(0.14, 0.34) * size_px[1]),
         focal_px=OVERSIZE * rng.uniform(0.85, 1.1) * size_px[0],
-        height_m=rng.uniform(1.9, 3.4),
+        height_m=rng.uniform(1.8, 3.0),
     )
     light = LIGHTS[int(rng.choice(len(LIGHTS), p=(0.4, 0.25, 0.2, 0.15)))]
     sun = (rng.choice([-1, 1]) * rng.uniform(0.3, 1.1), rng.uniform(-0.25, 0.7))
@@ -180,7 +180,7 @@ def _shed(rng: np.random.Generator, yard: Yard, *, corner: Array, size: Array) -
 def _places(rng: np.random.Generator, camera: Camera, size_px: tuple[int, int]) -> Iterator[Place]:
     """Give places on the floor without end, far and near: each the farthest from the others of a dozen tries."""
     edge, (width, height) = MARGIN_PX * OVERSIZE, (side * OVERSIZE for side in size_px)
-    top = camera.horizon_px + 0.13 * height * camera.height_m  # where a metre is 0.13 of the height: hats are no specks
+    top = camera.horizon_px + 0.16 * height * camera.height_m  # where a metre is 0.16 of the height: hats are no specks
     taken: list[Array] = []
     while True:
         tries = rng.uniform((edge + 0.04 * width, top), (edge + 0.96 * width, edge + 1.02 * height), (12, 2))

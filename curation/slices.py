@@ -124,7 +124,7 @@ def test(table: ErrorTable, part: Slice) -> Effect:
     value = float(table.found[rest].mean()) - float(table.found[inside].mean())
     reach = float(stats.t.ppf(0.975, freedom)) * standard_error
     p = float(stats.t.sf(value / standard_error, freedom))
-    return Effect(value, value - reach, value + reach, p, standard_error, photos)
+    return Effect(value, max(-1.0, value - reach), min(1.0, value + reach), p, standard_error, photos)
 
 
 def status_of(effect: Effect, q: float, *, min_effect: float, max_q: float) -> Status:

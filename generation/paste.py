@@ -50,10 +50,16 @@ class Cutout:
         return edge_blur_px(self.pixels)
 
     @cached_property
-    def air_px(self) -> tuple[float, float, float, float]:
+    def extent(self) -> tuple[int, int, int, int]:
+        """Tight box of the mask on the canvas, right and bottom exclusive."""
+        x1, y1, x2, y2 = _extent(self.alpha > OBJECT_ALPHA).tolist()
+        return x1, y1, x2, y2
+
+    @cached_property
+    def air_px(self) -> tuple[int, int, int, int]:
         """How far its label's box goes beyond its mask: left, top, right, bottom."""
         height, width = self.alpha.shape
-        x1, y1, x2, y2 = _extent(self.alpha > OBJECT_ALPHA).tolist()
+        x1, y1, x2, y2 = self.extent
         left, top = max(x1 - MARGIN_PX, 0), max(y1 - MARGIN_PX, 0)
         return left, top, max(width - MARGIN_PX - x2, 0), max(height - MARGIN_PX - y2, 0)
 
@@ -116,21 +122,39 @@ def _place(cutout: Cutout, wish: PasteObject, shape: tuple[int, ...]) -> _Placed
     height, width = cutout.alpha.shape
     natural = turned_size(width - 2.0 * MARGIN_PX, height - 2.0 * MARGIN_PX, wish.angle_deg)
     scale = math.sqrt((x2 - x1) * (y2 - y1) / (natural[0] * natural[1]))
-    reach = turned_size(width * scale / 2, height * scale / 2, wish.angle_deg)
-    middle = (x1 + x2) / 2, (y1 + y2) / 2
-    left, top = math.floor(middle[0] - reach[0]), math.floor(middle[1] - reach[1])
-    size = math.ceil(middle[0] + reach[0]) - left, math.ceil(middle[1] + reach[1]) - top
+    turn = _turn(scale, wish)
+    reach = turn @ _corners_around_mask(cutout)
+    middle = np.array([(x1 + x2) / 2, (y1 + y2) / 2])
+    start = np.floor(middle + reach.min(axis=1))
+    size = np.ceil(middle + reach.max(axis=1)) - start
     pixels, alpha = _shrunk(cutout, scale)
-    matrix = _matrix(alpha.shape, width * scale, height * scale, wish)
-    matrix[:, 2] += middle[0] - left - 0.5, middle[1] - top - 0.5
+    turn = turn @ np.diag([width / alpha.shape[1], height / alpha.shape[0]])
+    offset = middle - start - 0.5 - turn @ [(alpha.shape[1] - 1) / 2, (alpha.shape[0] - 1) / 2]
+    matrix, sides = np.column_stack([turn, offset]), (int(size[0]), int(size[1]))
     return _Placed(
-        left=left,
-        top=top,
+        left=int(start[0]),
+        top=int(start[1]),
         scale=scale,
-        pixels=cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-        alpha=cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_LINEAR),
+        pixels=cv2.warpAffine(pixels, matrix, sides, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+        alpha=cv2.warpAffine(alpha, matrix, sides, flags=cv2.INTER_LINEAR),
         air=_air(cutout, wish) * scale,
     )
+
+
+def _turn(scale: float, wish: PasteObject) -> Floats:
+    """Give the (2, 2) matrix that scales, flips and turns about the middle."""
+    cosine, sine = math.cos(math.radians(wish.angle_deg)) * scale, math.sin(math.radians(wish.angle_deg)) * scale
+    flip = -1 if wish.flip else 1
+    return np.array([[cosine * flip, -sine], [sine * flip, cosine]])
+
+
+def _corners_around_mask(cutout: Cutout) -> Floats:
+    """Give the corners (2, 4), from the canvas's middle, of the mask with its margin: the rest need not be painted."""
+    height, width = cutout.alpha.shape
+    x1, y1, x2, y2 = cutout.extent
+    left, right = max(x1 - MARGIN_PX, 0) - width / 2, min(x2 + MARGIN_PX, width) - width / 2
+    top, bottom = max(y1 - MARGIN_PX, 0) - height / 2, min(y2 + MARGIN_PX, height) - height / 2
+    return np.array([[left, right, left, right], [top, top, bottom, bottom]])
 
 
 def _shrunk(cutout: Cutout, scale: float) -> tuple[Pixels, Pixels]:
@@ -141,15 +165,6 @@ def _shrunk(cutout: Cutout, scale: float) -> tuple[Pixels, Pixels]:
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     pixels = cv2.resize(cutout.pixels, size, interpolation=cv2.INTER_AREA)
     return pixels, cv2.resize(cutout.alpha, size, interpolation=cv2.INTER_AREA)
-
-
-def _matrix(shape: tuple[int, ...], width: float, height: float, wish: PasteObject) -> Floats:
-    """Give the map that brings a canvas of this shape to this size, flips it, and turns it about its middle."""
-    cosine, sine = math.cos(math.radians(wish.angle_deg)), math.sin(math.radians(wish.angle_deg))
-    scale_x, scale_y = width / shape[1] * (-1 if wish.flip else 1), height / shape[0]
-    turn = np.array([[cosine * scale_x, -sine * scale_y], [sine * scale_x, cosine * scale_y]])
-    middle = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
-    return np.column_stack([turn, -turn @ middle])
 
 
 def _air(cutout: Cutout, wish: PasteObject) -> Floats:

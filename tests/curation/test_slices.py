@@ -157,7 +157,8 @@ def test_what_was_found_always_or_never_has_an_interval_and_a_verdict(name: str)
     found, weaker = EDGES[name]
     objects = table(range(20), [0] * 10 + [1] * 10, [0] * 20, found)
     effect = slices.test(objects, class_slice(objects, 1))
-    assert effect.low < effect.value < effect.high
+    assert -1 <= effect.low <= effect.value <= effect.high <= 1
+    assert effect.low < effect.high
     assert 0 < effect.p < 1
     assert (by_words(find(objects))["hat"].status == "confirmed") is weaker
 

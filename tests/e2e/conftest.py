@@ -13,9 +13,9 @@ from training.files import write_bytes
 CURATE = [str(Path(sys.executable).with_name("curate"))]
 PHOTOS = {"train": 20, "val": 12, "test": 8}
 SMALL = """
-training: {model: tiny, imgsz: 96, max_updates: 8, batch: 8}
+training: {model: tiny, imgsz: 96, max_updates: 90, batch: 4, lr0: 0.005}
 generate: {pictures: 8, min_pictures: 4}
-evaluate: {replicates: 100, min_score: 0.01}
+evaluate: {replicates: 100, min_score: 0.005}
 analyze: {max_q: 0.9}
 """
 

@@ -101,7 +101,7 @@ BAD = {
     # photos
     "photo: no picture": (yolo() | {IMAGE: "<svg/>"}, IMAGE, None, "unreadable picture", "photo"),
     "photo: empty": (yolo() | {IMAGE: b""}, IMAGE, None, "unreadable picture", "photo"),
-    "photo: cut off": (yolo() | {IMAGE: photo(0, 64, 64)[:-9]}, IMAGE, None, "unreadable picture: image file is trunc", "photo"),
+    "photo: cut off": (yolo() | {IMAGE: photo(0, 64, 64)[:-9]}, IMAGE, None, "unreadable picture: image", "photo"),
     "photo: cut off PNG": (
         yolo() | {"images/train/x.png": photo(0, 64, 64, kind="PNG")[:-40]},
         "images/train/x.png", None, "unreadable picture", "photo",

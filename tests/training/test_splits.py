@@ -286,11 +286,12 @@ def test_many_added_photos_leave_drawn_ones_where_they_are():
     assert assign_splits(photos).splits[:500] == assign_splits(photos[:500]).splits
 
 
-def test_a_new_photo_of_a_placed_burst_follows_it():
-    old = [replace(photo, split="test") for photo in burst(0, 2)] + [found(100, split="train"), found(101, split="val")]
-    new = [*burst(2, 1), *[found(i) for i in range(200, 240)]]
-    new[0] = replace(new[0], look=old[0].look)
-    assert assign_splits(new, placed=old).splits[0] == "test"
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_new_photo_of_a_placed_burst_follows_it(split):
+    old = [replace(photo, split=split) for photo in burst(0, 2)]
+    old += [found(i, split=("train", "val", "test")[i % 3]) for i in range(100, 140)]
+    new = [replace(burst(0, 3)[2], photo_id="f" * 24), found(200)]
+    assert assign_splits(new, placed=old).splits[0] == split
 
 
 def test_an_empty_split_is_said_so():
