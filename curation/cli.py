@@ -6,15 +6,15 @@ Nothing heavy is imported before a command needs it: `--help` and `status` start
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from curation import shell
 from training.errors import UsageError
-from training.records import Format
 
 HERE = Path()
+Format = Literal["yolo", "coco", "voc"]
 app = typer.Typer(
     name="curate",
     help="Find what a detector fails on, make the pictures that are missing, promote only what is honestly better.",
@@ -219,11 +219,10 @@ def status(folder: Folder = HERE, as_json: Json = False) -> None:
       curate status -C ws
       curate status --json
     """
-    from curation import screen
-    from curation.status import status_of
+    from curation.status import status_lines, status_of
 
     state = status_of(shell.ledger_in(folder))
-    shell.say(json.dumps(state, indent=2) if as_json else "\n".join(screen.status_lines(state, shell.columns())))
+    shell.say(json.dumps(state, indent=2) if as_json else "\n".join(status_lines(state, shell.columns())))
     if not as_json:
         shell.say_next(folder, shell.next_command(state))
 

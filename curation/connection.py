@@ -47,13 +47,11 @@ def connect(uri: str, *, plugins_dir: Path) -> None:
 def disconnect() -> None:
     """Let go of the database; without it, a process that outlives its mongod waits five seconds at its end."""
     if "fiftyone" in sys.modules:
-        import fiftyone as fo
         from fiftyone.core.odm import database
         from fiftyone.factory import repo_factory
 
         database._disconnect()
-        # What FiftyOne has opened it gives again by name, whatever the database.
-        fo.Dataset._instances.clear()
+        # These hold collections of the closed connection, and would be given again.
         repo_factory.RepositoryFactory.repos.clear()
         repo_factory._db = None
 

@@ -22,8 +22,6 @@ from training.files import digest_of
 
 Document = dict[str, Any]
 SYNTHETIC = "synthetic"
-DECIMALS = 9
-"""Corners are rounded when read: x + w is off by the last bit, and a round's digest must not be."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ def read_boxes(samples: Sequence[Document]) -> NamedBoxes:
         id=np.array([str(box["_id"]) for box in boxes], "<U24"),
         image=np.repeat(np.arange(len(samples)), [len(of_sample) for of_sample in held]),
         name=np.array([box.get("label") or "" for box in boxes], np.str_),
-        xyxy=np.asarray(np.round(np.clip(corners, 0, 1), DECIMALS), np.float64),
+        xyxy=np.clip(corners, 0, 1),
     )
 
 

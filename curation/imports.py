@@ -10,7 +10,7 @@ from training.boxes import BoxTable, ImageTable
 from training.errors import DamagedFile, DataError
 from training.files import link_or_copy, write_json
 from training.records import FileRef, ModelVersion, Record, Split
-from training.source import Refusal, Source, photo_path, to_tables
+from training.source import FoundPhoto, Refusal, Source, Traits, photo_path, placed_photos, to_tables, traits_of
 from training.splits import SplitPlan, VisibleChange, visible_changes
 from training.tables import load_table, save_table
 
@@ -59,6 +59,7 @@ class Import(Record):
     visible: tuple[Visible, ...]
     images: FileRef
     labels: FileRef
+    traits: FileRef
 
 
 def take_in(
@@ -100,6 +101,7 @@ def take_in(
         visible=tuple(_visible(change) for change in visible_changes(images, labels, classes)),
         images=save_table(root / FOLDER / f"{number:03d}.images.npz", images),
         labels=save_table(root / FOLDER / f"{number:03d}.labels.npz", labels),
+        traits=save_table(root / FOLDER / f"{number:03d}.traits.npz", traits_of(source.photos, images.id.tolist())),
     )
     write_json(root / FOLDER / f"{number:03d}.json", record.plain())
     return record
@@ -116,6 +118,15 @@ def tables_of(root: Path, brought: Import) -> tuple[ImageTable, BoxTable]:
     folder = root / FOLDER
     images = load_table(folder / brought.images.name, ImageTable, brought.images)
     return images, load_table(folder / brought.labels.name, BoxTable, brought.labels)
+
+
+def placed(root: Path, earlier: Sequence[Import]) -> list[FoundPhoto]:
+    """Give the photos that the workspace has, so that new ones like them join their split."""
+    found: list[FoundPhoto] = []
+    for brought in earlier:
+        traits = load_table(root / FOLDER / brought.traits.name, Traits, brought.traits)
+        found += placed_photos(*tables_of(root, brought), traits, brought.classes)
+    return found
 
 
 def _read(path: Path) -> Import:

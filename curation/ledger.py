@@ -15,21 +15,19 @@ State is a fold over finished rounds; it is stored nowhere else.
 
 import json
 import os
-import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import FileLock, Timeout
-from pydantic import ValidationError
+from training.errors import DamagedFile, StepChanged, UsageError
+from training.files import canonical_json, digest_of, digest_of_file, write_json, write_text
 
-from curation.records import Decision, Holder
-from training.errors import DamagedFile, StepChanged, UsageError, WorkspaceBusy
-from training.files import canonical_json, digest_of, digest_of_file, sweep, write_json, write_text
-from training.records import FileRef, Record
+if TYPE_CHECKING:  # pydantic takes a third of a second, which `status` does not need
+    from curation.records import Decision
+    from training.records import FileRef, Record
 
 STEPS = (
     "freeze",
@@ -47,7 +45,7 @@ STEPS = (
     "decide",
 )
 CONFIG_NAME = "curate.yaml"
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound="Record")
 
 
 def steps_from(step: str) -> tuple[str, ...]:
@@ -65,7 +63,7 @@ class RoundFolder:
     number: int
     clock: Callable[[], float]
 
-    def once(self, step: str, kind: type[R], make: Callable[[], R], *inputs: Record) -> R:
+    def once(self, step: str, kind: type[R], make: Callable[[], R], *inputs: "Record") -> R:
         """Give the record of a finished step, or make it and write it last.
 
         The key is the fingerprint of exactly the records passed, so the step must read nothing else that can change.
@@ -101,13 +99,15 @@ class RoundFolder:
         stored = self._stored(step)
         return None if stored is None else dict(stored["record"])
 
-    def save_lines(self, name: str, records: Iterable[Record]) -> FileRef:
+    def save_lines(self, name: str, records: Iterable["Record"]) -> "FileRef":
         """Write records as JSON Lines beside the step's proof; `name` begins with the step's name."""
+        from training.records import FileRef
+
         path = self.path / name
         write_text(path, "".join(canonical_json(record.plain()) + "\n" for record in records))
         return FileRef(name=name, digest=digest_of_file(path))
 
-    def load_lines(self, ref: FileRef, kind: type[R]) -> tuple[R, ...]:
+    def load_lines(self, ref: "FileRef", kind: type[R]) -> tuple[R, ...]:
         """Read records back; raises `DamagedFile` where the bytes are not those that the reference names."""
         path = self.path / ref.name
         if not path.is_file() or digest_of_file(path) != ref.digest:
@@ -204,41 +204,26 @@ class Ledger:
         path.mkdir(parents=True, exist_ok=True)
         return RoundFolder(path, number, self.clock)
 
-    def decisions(self) -> tuple[Decision, ...]:
+    def decisions(self) -> tuple["Decision", ...]:
         """Give the decisions so far, oldest first."""
+        from curation.records import Decision
+
         found = (folder.read("decide", Decision) for folder in self.rounds())
         return tuple(decision for decision in found if decision is not None)
 
-    @contextmanager
-    def writing(self, command: str) -> Iterator[None]:
+    def writing(self, command: str) -> AbstractContextManager[None]:
         """Hold the workspace as its one writer; raises `WorkspaceBusy`, naming the holder, at once."""
-        lock = FileLock(self.root / "lock", fallback_to_soft=False)  # a soft lock would outlive a killed holder
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise WorkspaceBusy(
-                f"{self.root} is in use by {_describe(self.root)}",
-                hint="wait until it ends; reading commands (status, report) work meanwhile",
-            ) from error
-        except OSError as error:
-            raise WorkspaceBusy(f"{self.root} cannot be locked: {error.strerror}", hint="is it writable?") from error
-        try:
-            holder = Holder(pid=os.getpid(), host=socket.gethostname(), command=command, started_at=self.clock())
-            write_json(self.root / "holder.json", holder.plain())
-            for folder in ("rounds", "models", "data", "pictures", "cutouts"):
-                sweep(self.root / folder)
-            yield
-        finally:
-            (self.root / "holder.json").unlink(missing_ok=True)
-            lock.release()
+        from curation.lock import holding
+
+        return holding(self.root, command, self.clock)
 
 
 def _parse(kind: type[R], value: Any, path: Path) -> R:
     try:
         return kind.model_validate(value)
-    except ValidationError as error:
+    except ValueError as error:
         raise DamagedFile(
-            f"{path} does not hold a {kind.__name__}: {error.errors()[0]['msg']}",
+            f"{path} does not hold a {kind.__name__}: {' '.join(str(error).split()[:40])}",
             hint="it may be from another version: restore it, or redo its step with --redo",
         ) from error
 
@@ -247,7 +232,7 @@ def _digest_of_proof(step: str, proof: dict[str, Any]) -> str:
     return digest_of([step, proof["inputs"], proof["record"]])
 
 
-def _named_fingerprints(inputs: Sequence[Record]) -> dict[str, str]:
+def _named_fingerprints(inputs: Sequence["Record"]) -> dict[str, str]:
     """Name each input by its kind; a second one of a kind gets a number."""
     named: dict[str, str] = {}
     for record in inputs:
@@ -259,14 +244,6 @@ def _named_fingerprints(inputs: Sequence[Record]) -> dict[str, str]:
 
 def _readable(names: Sequence[str]) -> str:
     return " and another ".join(names)
-
-
-def _describe(root: Path) -> str:
-    try:
-        holder = Holder.model_validate_json((root / "holder.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "another command"
-    return f"'{holder.command}' (process {holder.pid} on {holder.host})"
 
 
 def _is_alive(pid: int) -> bool:

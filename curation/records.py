@@ -150,16 +150,6 @@ class Decision(Record):
     """`model_id` of each arm that was judged."""
 
 
-class Holder(Record):
-    """Who holds a workspace."""
-
-    pid: int
-    host: str
-    command: str
-    started_at: float = Field(ge=0)
-    """Seconds since 1970."""
-
-
 class DecideSettings(Record):
     """When a candidate is promoted."""
 

@@ -5,11 +5,10 @@ other people's data, so control characters (a terminal would obey them) are repl
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
-from curation.columns import GAP, Column, table
+from curation.columns import Column, table
 from curation.records import MIN_RELIABLE_PHOTOS, Briefs, Decision, Difference, Findings
 from curation.wording import (
     NOTHING,
@@ -17,7 +16,6 @@ from curation.wording import (
     VERDICTS,
     action_text,
     count_text,
-    duration_text,
     fit,
     full_sentence,
     number_text,
@@ -101,21 +99,6 @@ def decision_lines(decision: Decision, width: int, *, bold: Bold = str) -> list[
     return _screen(head, columns, after, things="classes", width=width, bold=bold)
 
 
-def status_lines(status: Mapping[str, Any], width: int, *, bold: Bold = str) -> list[str]:
-    """Give the state of a workspace from the dict of `curate status --json`: rounds, then steps of the latest."""
-    rounds: Sequence[Mapping[str, Any]] = status["rounds"]
-    champion = short(str(status["champion"])) if status["champion"] else "none yet"
-    head = f"champion {champion}" + (f", waiting for {status['waiting_for']}" if status["waiting_for"] else "")
-    lines = [bold(line) for line in wrap(head, width)]
-    if not rounds:
-        return [*lines, "no round has been started"]
-    steps = _step_lines(rounds[-1], width)[: MAX_LINES - len(lines) - 3]
-    room = max(1, MAX_LINES - len(lines) - len(steps) - 2)
-    if len(rounds) > room:
-        lines.append(fit(f"{count_text(len(rounds) - room, 'earlier round')} in status --json", width))
-    return [*lines, *(_round_line(each, width) for each in rounds[-room:]), *steps]
-
-
 def _screen(
     head: list[str], columns: Sequence[Column], after: list[str], *, things: str, width: int, bold: Bold
 ) -> list[str]:
@@ -154,17 +137,3 @@ def _claims(decision: Decision) -> list[str]:
 def _difference_text(difference: Difference) -> str:
     score = score_text(difference.mean_ap, signed=True)
     return f"{difference.of} {score} mean AP on {count_text(difference.mean_ap.photos, 'test photo')}"
-
-
-def _round_line(each: Mapping[str, Any], width: int) -> str:
-    decision = each["decision"] or "open"
-    time = duration_text(sum(each["elapsed_s"].values()))
-    return fit(f"round {each['round']:>3}  {decision:<12}  {time}", width)
-
-
-def _step_lines(each: Mapping[str, Any], width: int) -> list[str]:
-    names = [printable(name) for name in each["steps"]]
-    states = [state or NOTHING for state in each["steps"].values()]
-    times = [duration_text(each["elapsed_s"][name]) if name in each["elapsed_s"] else "" for name in each["steps"]]
-    rows = table([Column("", names), Column("", states), Column("", times, right=True)], width=width - len(GAP))
-    return [GAP + row for row in rows[1:]]

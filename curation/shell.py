@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from typer.exceptions import Abort, TyperException
 
-from curation.ledger import Ledger, RoundFolder, steps_from
 from training.errors import CurateError, UsageError
-from training.records import Record
 
 if TYPE_CHECKING:
     from curation.desk import Desk
+    from curation.ledger import Ledger, RoundFolder
     from curation.loop import Until
+    from training.records import Record
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound="Record")
 
 
 def leave_with(command: Callable[[], object]) -> None:
@@ -58,13 +58,15 @@ def _interrupted(what: str, code: int) -> int:
     return code
 
 
-def ledger_in(folder: Path) -> Ledger:
+def ledger_in(folder: Path) -> "Ledger":
     """Give the workspace's rounds; this is the one place where the clock enters."""
+    from curation.ledger import Ledger
+
     return Ledger(folder.resolve(), time.time)  # noqa: TID251
 
 
 @contextmanager
-def locked(folder: Path, command: str) -> Iterator[Ledger]:
+def locked(folder: Path, command: str) -> Iterator["Ledger"]:
     """Hold the workspace before anything heavy is imported, so that a second command is told at once."""
     ledger = ledger_in(folder)
     with ledger.writing(f"curate {command}"):
@@ -83,7 +85,9 @@ def writing(folder: Path, command: str, *, redo: str | None = None, yes: bool = 
             yield desk
 
 
-def _redo(ledger: Ledger, step: str, *, yes: bool) -> None:
+def _redo(ledger: "Ledger", step: str, *, yes: bool) -> None:
+    from curation.ledger import steps_from
+
     rounds = ledger.rounds()
     moved = [name for name in steps_from(step) if rounds and rounds[-1].finished(name)]
     if not moved:
@@ -95,7 +99,7 @@ def _redo(ledger: Ledger, step: str, *, yes: bool) -> None:
     rounds[-1].redo(step)
 
 
-def advance(desk: "Desk", until: "Until", *, may_review: bool) -> RoundFolder:
+def advance(desk: "Desk", until: "Until", *, may_review: bool) -> "RoundFolder":
     """Do what is not done of the open round, up to a step."""
     from curation.loop import play
 
@@ -117,7 +121,7 @@ def write_report(folder: Path) -> Path:
     return wiring.write_report(ledger_in(folder))
 
 
-def tell_decision(folder: Path, last: RoundFolder, as_json: bool) -> None:
+def tell_decision(folder: Path, last: "RoundFolder", as_json: bool) -> None:
     """Show how a round ended."""
     from curation import screen
     from curation.records import Decision
@@ -127,7 +131,7 @@ def tell_decision(folder: Path, last: RoundFolder, as_json: bool) -> None:
     show_record(decision, screen.decision_lines(decision, columns()), as_json, folder, "report")
 
 
-def show_record(record: Record, lines: Sequence[str], as_json: bool, folder: Path, following: str) -> None:
+def show_record(record: "Record", lines: Sequence[str], as_json: bool, folder: Path, following: str) -> None:
     """Print a record as JSON, or as lines and the next command."""
     if as_json:
         say(json.dumps(record.plain(), indent=2, ensure_ascii=False))

@@ -1,9 +1,15 @@
 """What is done and what comes next: a fold over the proofs in the workspace, read without a lock."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from curation.columns import Column, table
 from curation.ledger import STEPS, Ledger, RoundFolder
+from curation.wording import NOTHING, count_text, duration_text, fit, printable, short, wrap
+
+MAX_LINES = 22  # a screen of 24 lines, less two for the next command
+GAP = "  "
 
 
 def status_of(ledger: Ledger) -> dict[str, Any]:
@@ -34,3 +40,32 @@ def _champion(ledger: Ledger) -> str | None:
                 return str(record[key])
     brought = ledger.root / "data" / "imports" / "001.json"
     return json.loads(brought.read_text()).get("model_id") if brought.is_file() else None
+
+
+def status_lines(status: Mapping[str, Any], width: int, *, bold: Callable[[str], str] = str) -> list[str]:
+    """Give the state of a workspace from the dict of `curate status --json`: rounds, then steps of the latest."""
+    rounds: Sequence[Mapping[str, Any]] = status["rounds"]
+    champion = short(str(status["champion"])) if status["champion"] else "none yet"
+    head = f"champion {champion}" + (f", waiting for {status['waiting_for']}" if status["waiting_for"] else "")
+    lines = [bold(line) for line in wrap(head, width)]
+    if not rounds:
+        return [*lines, "no round has been started"]
+    steps = _step_lines(rounds[-1], width)[: MAX_LINES - len(lines) - 3]
+    room = max(1, MAX_LINES - len(lines) - len(steps) - 2)
+    if len(rounds) > room:
+        lines.append(fit(f"{count_text(len(rounds) - room, 'earlier round')} in status --json", width))
+    return [*lines, *(_round_line(each, width) for each in rounds[-room:]), *steps]
+
+
+def _round_line(each: Mapping[str, Any], width: int) -> str:
+    decision = each["decision"] or "open"
+    time = duration_text(sum(each["elapsed_s"].values()))
+    return fit(f"round {each['round']:>3}  {decision:<12}  {time}", width)
+
+
+def _step_lines(each: Mapping[str, Any], width: int) -> list[str]:
+    names = [printable(name) for name in each["steps"]]
+    states = [state or NOTHING for state in each["steps"].values()]
+    times = [duration_text(each["elapsed_s"][name]) if name in each["elapsed_s"] else "" for name in each["steps"]]
+    rows = table([Column("", names), Column("", states), Column("", times, right=True)], width=width - len(GAP))
+    return [GAP + row for row in rows[1:]]

@@ -17,7 +17,7 @@ from curation.demo import demo_files
 from curation.desk import Desk, Frozen, Profile
 from curation.doctor import database_uri
 from curation.gather import gather
-from curation.imports import Import, imports_of, tables_of, take_in
+from curation.imports import Import, imports_of, placed, tables_of, take_in
 from curation.ledger import CONFIG_NAME, Ledger
 from curation.progress import progress_of
 from curation.report import render
@@ -132,7 +132,7 @@ def add(ledger: Ledger, source: Path, *, format: Format | None, allow_bad: bool)
     return take_in(
         ledger.root,
         found,
-        assign_splits(found.photos),
+        assign_splits(found.photos, placed=placed(ledger.root, earlier)),
         earlier=earlier,
         dataset=earlier[0].dataset,
         name=source.name,

@@ -3,12 +3,14 @@
 import re
 import unicodedata
 from collections import Counter
+from typing import TYPE_CHECKING
 
-from curation.records import Briefs, Decision, Finding, Status
-from training.records import Interval
+if TYPE_CHECKING:  # `status` starts without pydantic
+    from curation.records import Briefs, Decision, Finding, Status
+    from training.records import Interval
 
 NOTHING = "–"
-STATUSES: tuple[Status, ...] = ("confirmed", "open", "refuted")  # in the order in which they are shown
+STATUSES: "tuple[Status, ...]" = ("confirmed", "open", "refuted")  # in the order in which they are shown
 VERDICTS = ("worse", "better", "cannot be shown", "too few photos")
 JOINERS = "\u200c\u200d"  # format characters that Persian, Indic and emoji names need
 
@@ -21,7 +23,7 @@ def number_text(value: float | None, *, digits: int = 3, signed: bool = False) -
     return text.replace("-", "−") if float(text) else text.lstrip("+-")
 
 
-def score_text(score: Interval | None, *, digits: int = 3, signed: bool = False) -> str:
+def score_text(score: "Interval | None", *, digits: int = 3, signed: bool = False) -> str:
     """Write a value with its interval: `0.412 [0.371, 0.450]`."""
     if score is None:
         return NOTHING
@@ -29,7 +31,7 @@ def score_text(score: Interval | None, *, digits: int = 3, signed: bool = False)
     return f"{value} {span_text(score, digits=digits, signed=signed)}"
 
 
-def span_text(score: Interval, *, digits: int = 3, signed: bool = False) -> str:
+def span_text(score: "Interval", *, digits: int = 3, signed: bool = False) -> str:
     """Write an interval alone: `[0.371, 0.450]`."""
     low, high = (number_text(bound, digits=digits, signed=signed) for bound in (score.low, score.high))
     return f"[{low}, {high}]"
@@ -60,7 +62,7 @@ def short(identity: str) -> str:
     return identity[:12]
 
 
-def action_text(finding: Finding, briefs: Briefs | None) -> str:
+def action_text(finding: "Finding", briefs: "Briefs | None") -> str:
     """Say in two or three words what is done about a finding: the briefs' action, or what an open one still needs."""
     wanted = Counter({"generate": 0, "label": 0})
     for brief in briefs.briefs if briefs else ():
@@ -73,7 +75,7 @@ def action_text(finding: Finding, briefs: Briefs | None) -> str:
     return "nothing" if finding.status == "confirmed" and briefs else NOTHING
 
 
-def without_outcome(decision: Decision) -> str:
+def without_outcome(decision: "Decision") -> str:
     """Give the decision's sentence for places where the outcome stands before it: not said twice."""
     return full_sentence(re.sub(rf"^{decision.outcome}\W+", "", decision.sentence, flags=re.IGNORECASE))
 

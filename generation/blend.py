@@ -15,10 +15,9 @@ SURROUNDINGS_ALPHA = 8  # below this, it shows surroundings
 SAMPLED_SIDE = 24  # about this many pixels a side are enough to tell the light
 MIN_LIGHT, MAX_LIGHT = 0.75, 1.33  # beyond this, the place is another surface rather than another light
 MIN_CAST, MAX_CAST = 0.6, 1.1  # shadows and blur go along; a bright neighbour does not
-PENUMBRA_SHARE = 0.08  # of the object's side
 MIN_BLUR_PX, MAX_BLUR_PX = 0.5, 2.0
 STRIP_PX = 12
-GRAIN_SIDE = 32
+GRAIN_SIDE = 64
 LEVELS = np.arange(256, dtype=np.float32)[:, None]
 
 
@@ -32,24 +31,24 @@ class Tone:
     """Wanted factors on its blue, green and red, besides the light of the place."""
 
 
-def blend(ground: Pixels, pixels: Pixels, alpha: Pixels, tone: Tone, *, max_penumbra_px: float, grain: Singles) -> None:
+def blend(ground: Pixels, pixels: Pixels, alpha: Pixels, tone: Tone, *, penumbra_px: float, grain: Singles) -> None:
     """Mix an object into a region of a photo, in place; `ground` and `pixels` (h, w, 3), `alpha` (h, w).
 
     At its edge the object gets the light of the place. Inwards it keeps half of the difference, which may as well be
     one of surface, and takes on the wanted factors: a change of colour at the edge would be a ring. What it casts on
-    its surroundings, shadow or blur, goes along as a factor up to `max_penumbra_px`: a cut alone has a hard outline.
+    its surroundings, shadow or blur, goes along as a factor within about `penumbra_px`: a cut alone has a hard outline.
     """
     light = np.clip((surroundings(ground, alpha) + 1) / (tone.surroundings + 1), MIN_LIGHT, MAX_LIGHT)
-    side_px = math.sqrt(max(cv2.countNonZero(cv2.compare(alpha, OBJECT_ALPHA, cv2.CMP_GT)), 1))
     share = alpha * np.float32(1 / 255)
-    near = 2 * cv2.GaussianBlur(share, (0, 0), min(PENUMBRA_SHARE * side_px, max_penumbra_px))
+    near = 2 * cv2.GaussianBlur(share, (0, 0), penumbra_px)
     at_edge = _looked_up(pixels, LEVELS * light)
     inside = _looked_up(pixels, LEVELS * (np.sqrt(light) * tone.factors))
-    lit = _between(at_edge, inside, np.minimum(np.maximum(near - 1, 0), 1))
-    plain = ground.astype(np.float32)
-    casts = _looked_up(pixels, np.minimum(np.maximum(LEVELS / (tone.surroundings + 1), MIN_CAST), MAX_CAST))
-    under = _between(plain, plain * casts, np.minimum(near, 1))
-    mixed = _between(under, lit, share) + _spread(grain, alpha.shape)
+    lit = _mix(at_edge, inside, np.minimum(np.maximum(near - 1, 0), 1))
+    under = ground.astype(np.float32)
+    cast = _looked_up(pixels, np.minimum(np.maximum(LEVELS / (tone.surroundings + 1), MIN_CAST), MAX_CAST))
+    cast *= under
+    mixed = _mix(_mix(under, cast, np.minimum(near, 1)), lit, share)
+    _add_grain(mixed, grain)
     ground[:] = cv2.convertScaleAbs(mixed)  # rounds and saturates
 
 
@@ -109,13 +108,14 @@ def _looked_up(pixels: Pixels, table: Singles) -> Singles:
     return np.asarray(cv2.LUT(pixels, table.astype(np.float32)[None]), np.float32)
 
 
-def _between(first: Singles, second: Singles, weights: Singles) -> Singles:
-    """Mix two pictures by the second's weights (h, w), 0–1: numpy is ten times slower over three colours."""
-    return np.asarray(cv2.blendLinear(first, second, 1 - weights, weights), np.float32)
+def _mix(first: Singles, second: Singles, weights: Singles) -> Singles:
+    """Mix a second picture into the first, in place, by weights (h, w), 0–1: numpy is ten times slower over colours."""
+    return np.asarray(cv2.blendLinear(first, second, 1 - weights, weights, first), np.float32)
 
 
-def _spread(grain: Singles, shape: tuple[int, ...]) -> Singles:
-    """Repeat the grain over a region."""
-    more = max(shape[0] - grain.shape[0], 0), max(shape[1] - grain.shape[1], 0)
-    spread = cv2.copyMakeBorder(grain, 0, more[0], 0, more[1], cv2.BORDER_WRAP)
-    return np.asarray(spread[: shape[0], : shape[1]], np.float32)
+def _add_grain(mixed: Singles, grain: Singles) -> None:
+    """Add the grain all over a region."""
+    for top in range(0, mixed.shape[0], GRAIN_SIDE):
+        for left in range(0, mixed.shape[1], GRAIN_SIDE):
+            part = mixed[top : top + GRAIN_SIDE, left : left + GRAIN_SIDE]
+            part += grain[: part.shape[0], : part.shape[1]]

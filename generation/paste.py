@@ -22,6 +22,7 @@ Pixels = NDArray[np.uint8]
 Size = TypeVar("Size", float, NDArray[np.float64])
 
 MARGIN_PX = 8  # surroundings kept around an object: room for its soft edge, and the light it was seen in
+PENUMBRA_SHARE = 0.08  # of the object's side
 MIN_SAMPLED_SCALE = 0.75  # down to this, sampling skips too little to show
 
 
@@ -48,6 +49,11 @@ class Cutout:
     def blur_px(self) -> float:
         """Standard deviation of the blur of its sharpest edges."""
         return edge_blur_px(self.pixels)
+
+    @cached_property
+    def penumbra_px(self) -> float:
+        """How far it casts on its surroundings; that ends before the canvas does."""
+        return min(PENUMBRA_SHARE * math.sqrt(np.count_nonzero(self.alpha > OBJECT_ALPHA)), MARGIN_PX / 2.5)
 
     @cached_property
     def extent(self) -> tuple[int, int, int, int]:
@@ -122,18 +128,20 @@ def _place(cutout: Cutout, wish: PasteObject, shape: tuple[int, ...]) -> _Placed
     height, width = cutout.alpha.shape
     natural = turned_size(width - 2.0 * MARGIN_PX, height - 2.0 * MARGIN_PX, wish.angle_deg)
     scale = math.sqrt((x2 - x1) * (y2 - y1) / (natural[0] * natural[1]))
-    turn = _turn(scale, wish)
-    reach = turn @ _corners_around_mask(cutout)
-    middle = np.array([(x1 + x2) / 2, (y1 + y2) / 2])
-    start = np.floor(middle + reach.min(axis=1))
-    size = np.ceil(middle + reach.max(axis=1)) - start
+    cosine, sine = math.cos(math.radians(wish.angle_deg)) * scale, math.sin(math.radians(wish.angle_deg)) * scale
+    across = -cosine if wish.flip else cosine, -sine if wish.flip else sine
+    reach = [(across[0] * x - sine * y, across[1] * x + cosine * y) for x, y in _corners_around_mask(cutout)]
+    middle = (x1 + x2) / 2, (y1 + y2) / 2
+    left, top = (math.floor(middle[axis] + min(corner[axis] for corner in reach)) for axis in (0, 1))
+    right, bottom = (math.ceil(middle[axis] + max(corner[axis] for corner in reach)) for axis in (0, 1))
     pixels, alpha = _shrunk(cutout, scale)
-    turn = turn @ np.diag([width / alpha.shape[1], height / alpha.shape[0]])
-    offset = middle - start - 0.5 - turn @ [(alpha.shape[1] - 1) / 2, (alpha.shape[0] - 1) / 2]
-    matrix, sides = np.column_stack([turn, offset]), (int(size[0]), int(size[1]))
+    rows, columns = alpha.shape
+    turn = np.array([[across[0], -sine], [across[1], cosine]]) * [width / columns, height / rows]
+    offset = [middle[0] - left - 0.5, middle[1] - top - 0.5] - turn @ [(columns - 1) / 2, (rows - 1) / 2]
+    matrix, sides = np.column_stack([turn, offset]), (right - left, bottom - top)
     return _Placed(
-        left=int(start[0]),
-        top=int(start[1]),
+        left=left,
+        top=top,
         scale=scale,
         pixels=cv2.warpAffine(pixels, matrix, sides, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
         alpha=cv2.warpAffine(alpha, matrix, sides, flags=cv2.INTER_LINEAR),
@@ -141,20 +149,13 @@ def _place(cutout: Cutout, wish: PasteObject, shape: tuple[int, ...]) -> _Placed
     )
 
 
-def _turn(scale: float, wish: PasteObject) -> Floats:
-    """Give the (2, 2) matrix that scales, flips and turns about the middle."""
-    cosine, sine = math.cos(math.radians(wish.angle_deg)) * scale, math.sin(math.radians(wish.angle_deg)) * scale
-    flip = -1 if wish.flip else 1
-    return np.array([[cosine * flip, -sine], [sine * flip, cosine]])
-
-
-def _corners_around_mask(cutout: Cutout) -> Floats:
-    """Give the corners (2, 4), from the canvas's middle, of the mask with its margin: the rest need not be painted."""
+def _corners_around_mask(cutout: Cutout) -> list[tuple[float, float]]:
+    """Give the corners, from the canvas's middle, of the mask with its margin: the rest need not be painted."""
     height, width = cutout.alpha.shape
     x1, y1, x2, y2 = cutout.extent
     left, right = max(x1 - MARGIN_PX, 0) - width / 2, min(x2 + MARGIN_PX, width) - width / 2
     top, bottom = max(y1 - MARGIN_PX, 0) - height / 2, min(y2 + MARGIN_PX, height) - height / 2
-    return np.array([[left, right, left, right], [top, top, bottom, bottom]])
+    return [(left, top), (right, top), (left, bottom), (right, bottom)]
 
 
 def _shrunk(cutout: Cutout, scale: float) -> tuple[Pixels, Pixels]:
@@ -193,7 +194,7 @@ def _composite(
         return
     ground = picture[max(place.top, 0) :, max(place.left, 0) :][: alpha.shape[0], : alpha.shape[1]]
     tone = Tone(surroundings=cutout.surroundings, factors=np.array(wish.tint, np.float32) * np.float32(wish.gain))
-    blend(ground, pixels, alpha, tone, max_penumbra_px=MARGIN_PX * place.scale / 2.5, grain=grain)
+    blend(ground, pixels, alpha, tone, penumbra_px=cutout.penumbra_px * place.scale, grain=grain)
 
 
 def _inside(place: _Placed, shape: tuple[int, ...]) -> tuple[slice, slice]:

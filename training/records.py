@@ -8,7 +8,6 @@ from training.files import digest_of
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-Format = Literal["yolo", "coco", "voc"]
 ErrorKind = Literal["missed", "background", "class", "localisation", "both", "duplicate"]
 ERROR_KINDS: tuple[ErrorKind, ...] = ("missed", "background", "class", "localisation", "both", "duplicate")
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from training.boxes import BoxTable, ImageTable
+from training.boxes import BoxTable, ImageTable, Table, Texts
 from training.errors import DataError
 from training.files import digest_of
-from training.records import Split
+from training.records import SPLITS, Split
 
 Corners = tuple[float, float, float, float]
 """x1, y1, x2, y2 as fractions 0–1 of the picture."""
@@ -177,6 +178,47 @@ def to_tables(source: Source, splits: Sequence[Split]) -> tuple[ImageTable, BoxT
         split=np.array([split for _, split in rows], "<U5"),
     )
     return images, _labels([photo for photo, _ in rows], source.classes)
+
+
+@dataclass(frozen=True)
+class Traits(Table):
+    """What splits need to know of photos that are placed already, besides their labels."""
+
+    id: Texts
+    look: NDArray[np.uint64]
+    """64-bit difference hashes."""
+    group: Texts
+
+
+def traits_of(photos: Sequence[FoundPhoto], ids: Sequence[str]) -> Traits:
+    """Give the traits of the photos with these ids, in the order of the ids."""
+    by_id = {photo.photo_id: photo for photo in reversed(photos)}
+    return Traits(
+        id=np.array(ids, "<U24"),
+        look=np.array([by_id[photo_id].look for photo_id in ids], np.uint64),
+        group=np.array([by_id[photo_id].group for photo_id in ids], np.str_),
+    )
+
+
+def placed_photos(images: ImageTable, labels: BoxTable, traits: Traits, classes: Sequence[str]) -> list[FoundPhoto]:
+    """Give photos that the workspace has, as they were found, each with its split; the path is the workspace's own."""
+    boxes: list[list[FoundBox]] = [[] for _ in range(len(images))]
+    for row, number, (x1, y1, x2, y2) in zip(labels.image, labels.label, labels.xyxy.tolist(), strict=True):
+        boxes[row].append(FoundBox(label=classes[number], xyxy=(x1, y1, x2, y2)))
+    split_of: dict[str, Split] = {split: split for split in SPLITS}
+    return [
+        FoundPhoto(
+            path=Path(str(images.path[row])),
+            photo_id=str(images.id[row]),
+            width_px=int(images.width_px[row]),
+            height_px=int(images.height_px[row]),
+            split=split_of[str(images.split[row])],
+            group=str(traits.group[row]),
+            look=int(traits.look[row]),
+            boxes=tuple(found),
+        )
+        for row, found in enumerate(boxes)
+    ]
 
 
 def _labels(photos: Sequence[FoundPhoto], classes: Sequence[str]) -> BoxTable:

@@ -56,7 +56,7 @@ def test_boxes_come_back_and_the_second_time_bit_by_bit(world: tuple[ImageTable,
     assert once.labels.id.tolist() == labels.id[order].tolist()
     assert once.labels.image.tolist() == labels.image[order].tolist()
     assert once.labels.label.tolist() == labels.label[order].tolist()
-    np.testing.assert_allclose(once.labels.xyxy, labels.xyxy[order], atol=1e-9)
+    np.testing.assert_allclose(once.labels.xyxy, labels.xyxy[order], atol=1e-15)
     twice = through_documents(once.images, once.labels, part=part)
     assert twice.labels.xyxy.tobytes() == once.labels.xyxy.tobytes()
     assert twice.images.path.tolist() == images.path.tolist()

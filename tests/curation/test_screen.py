@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from curation.columns import Column, table
 from curation.records import Briefs, ClassVerdict, Decision, Difference, Finding, Findings
-from curation.screen import MAX_LINES, decision_lines, evaluation_lines, findings_lines, status_lines
+from curation.screen import MAX_LINES, decision_lines, evaluation_lines, findings_lines
+from curation.status import status_lines
 from curation.wording import cells_of
 from generation.records import Brief
 from training.records import ClassScore, Evaluation, FileRef, Interval
