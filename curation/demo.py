@@ -22,8 +22,10 @@ CLASSES = ("person", "hard_hat", "vest", "cone", RARE)
 SIZE_PX = (256, 192)
 MARK = "Drawn by `curate demo`; not a photo."
 PHOTOS: dict[Split, int] = {"train": 280, "val": 180, "test": 200}
-RARE_PHOTOS: dict[Split, int] = {"train": 36, "val": 60, "test": 64}
-"""Pictures with one or two spills; the rest have none."""
+RARE_PHOTOS: dict[Split, int] = {"train": 14, "val": 60, "test": 64}
+"""Pictures with spills; the rest have none."""
+SPILLS: dict[Split, tuple[int, ...]] = {"train": (4, 3, 4), "val": (1, 1, 2), "test": (1, 1, 2)}
+"""How many spills a picture with any holds, in turn: those of train come from few places, and so lack variety."""
 
 FLOORS: tuple[Colour, ...] = ((158, 164, 168), (92, 92, 94), (104, 128, 150), (128, 136, 118))
 """Concrete, asphalt, sand and a coated hall floor."""
@@ -66,10 +68,10 @@ def _yolo_line(labelled: tuple[str, Box]) -> str:
 
 
 def scenes(seed: int, split: Split) -> Iterator[tuple[str, Scene]]:
-    """Draw the pictures of a split in order, each with its name; every third of the rare ones holds two spills."""
+    """Draw the pictures of a split in order, each with its name."""
     spills = np.zeros(PHOTOS[split], np.int64)
     chosen = np.random.default_rng([seed, SPLITS.index(split)]).permutation(PHOTOS[split])[: RARE_PHOTOS[split]]
-    spills[chosen] = 1 + (np.arange(len(chosen)) % 3 == 0)
+    spills[chosen] = np.resize(SPILLS[split], len(chosen))
     for number, rare in enumerate(spills):
         rng = np.random.default_rng([seed, SPLITS.index(split), number])
         yield f"drawn-{split}-{number:04d}", draw_scene(rng, rare=int(rare))

@@ -11,8 +11,7 @@ from curation.ledger import Ledger, RoundFolder
 from curation.results import Decisions
 from generation.priors import Priors
 from generation.records import Failure, GenerationRequest, SyntheticImage, Verdict
-from training.boxes import BoxTable, ImageTable
-from training.evaluate import Predict
+from training.boxes import BoxTable, ImageTable, Ints
 from training.matching import Errors, Matches
 from training.records import Arm, Evaluation, FitSettings, ImageSet, ModelVersion, Record, Split, TrainingFile
 from training.registry import Registry
@@ -52,6 +51,15 @@ class Board(Protocol):
 
     def read_decisions(self) -> Decisions:
         """Give what people decided by hand."""
+
+
+class Predict(Protocol):
+    """Predict with models on some photos."""
+
+    def __call__(
+        self, models: Sequence[ModelVersion], images: ImageTable, rows: Ints, classes: Sequence[str]
+    ) -> list[BoxTable]:
+        """Give each model's boxes of `classes`, with image rows of `images`."""
 
 
 class TrainArm(Protocol):

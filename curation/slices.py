@@ -27,9 +27,9 @@ from training.records import Interval
 
 MAX_EVIDENCE = 24
 POWER = 0.8
-MIN_VARIED_PHOTOS = (
-    5  # with fewer the variance between photos is a guess; simulated, false findings then rose to a third
-)
+# With fewer, the variance between photos is a guess. In simulated null worlds with the rest on five photos, 36 % of
+# rounds had a false finding without both this and the degrees of freedom of the side on fewer photos, 1 % with both.
+MIN_VARIED_PHOTOS = 5
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def freeze(desk: Desk, folder: RoundFolder) -> ImageSet:
 
 def judge_on_val(desk: Desk, frozen: Frozen, champion: ModelVersion) -> Evaluation:
     """Evaluate the champion on val, and show it in FiftyOne."""
-    evaluation = _judge(desk, frozen, champion, split="val", prefix="evaluate")
+    (evaluation,) = _judge(desk, frozen, {"evaluate": champion}, split="val")
     judged = load_judged(frozen, evaluation)
     desk.board().publish_evaluation(
         f"round_{frozen.folder.number:03d}_val",
@@ -132,7 +132,7 @@ def review(desk: Desk, frozen: Frozen, batch: Batch) -> Review:
         by_hand = dict(zip(decisions.request_id.tolist(), decisions.accepted.tolist(), strict=True))
         verdicts = [_override(verdict, by_hand) for verdict in judge_by_rule(pictures, settings=desk.config.review)]
         board.publish_verdicts(verdicts)
-    reasons = [verdict.reason.split(" of ")[0] for verdict in verdicts if not verdict.accepted]
+    reasons = [_kind_of(verdict.reason) for verdict in verdicts if not verdict.accepted]
     return Review(
         verdicts=frozen.folder.save_lines("review.verdicts.jsonl", verdicts),
         accepted=len(verdicts) - len(reasons),
@@ -143,9 +143,8 @@ def review(desk: Desk, frozen: Frozen, batch: Batch) -> Review:
 
 def compare(desk: Desk, frozen: Frozen, models: Mapping[str, ModelVersion]) -> Comparison:
     """Open test: judge champion, control and candidate on it."""
-    judged = {
-        role: _judge(desk, frozen, model, split="test", prefix=f"compare.{role}") for role, model in models.items()
-    }
+    prefixed = {f"compare.{role}": model for role, model in models.items()}
+    judged = dict(zip(models, _judge(desk, frozen, prefixed, split="test"), strict=True))
     test_ids = frozen.images.id[frozen.images.rows_of("test")]
     return Comparison(**judged, test_photos=digest_of(sorted(map(str, test_ids))))
 
@@ -179,19 +178,25 @@ def load_judged(frozen: Frozen, evaluation: Evaluation) -> JudgedSplit:
     )
 
 
-def _judge(desk: Desk, frozen: Frozen, model: ModelVersion, *, split: Split, prefix: str) -> Evaluation:
-    return evaluate(
-        model,
-        frozen.image_set,
-        frozen.images,
-        frozen.labels,
-        split=split,
-        min_score=desk.config.evaluate.min_score,
-        replicates=desk.config.evaluate.replicates,
-        prefix=prefix,
-        predict=desk.predict,
-        save=lambda name, table: save_table(frozen.folder.path / name, table),
-    )
+def _judge(desk: Desk, frozen: Frozen, models: Mapping[str, ModelVersion], *, split: Split) -> list[Evaluation]:
+    """Evaluate models on one split; the keys begin the names of their tables."""
+    rows = frozen.images.rows_of(split)
+    predicted = desk.predict(list(models.values()), frozen.images, rows, frozen.image_set.classes)
+    return [
+        evaluate(
+            model,
+            frozen.image_set,
+            frozen.images,
+            frozen.labels,
+            predictions,
+            split=split,
+            min_score=desk.config.evaluate.min_score,
+            replicates=desk.config.evaluate.replicates,
+            prefix=prefix,
+            save=lambda name, table: save_table(frozen.folder.path / name, table),
+        )
+        for (prefix, model), predictions in zip(models.items(), predicted, strict=True)
+    ]
 
 
 def _gain(judged: JudgedSplit, missed: Bools, class_count: int) -> float:
@@ -223,6 +228,11 @@ def openings_before(ledger: Ledger, folder: RoundFolder, test_photos: str | None
 
 def _priors(frozen: Frozen) -> Priors:
     return Priors.of_train(frozen.images, frozen.labels, frozen.image_set.classes)
+
+
+def _kind_of(reason: str) -> str:
+    """Give a reason without the picture that it names, for counting."""
+    return "near-duplicate" if reason.startswith("near-duplicate") else reason
 
 
 def _override(verdict: Verdict, by_hand: Mapping[str, bool]) -> Verdict:

@@ -17,7 +17,7 @@ MIN_LIGHT, MAX_LIGHT = 0.75, 1.33  # beyond this, the place is another surface r
 MIN_CAST, MAX_CAST = 0.6, 1.1  # shadows and blur go along; a bright neighbour does not
 MIN_BLUR_PX, MAX_BLUR_PX = 0.5, 2.0
 STRIP_PX = 12
-GRAIN_SIDE = 64
+GRAIN_SIDE = 48
 LEVELS = np.arange(256, dtype=np.float32)[:, None]
 
 
@@ -86,10 +86,11 @@ def edge_blur_px(pixels: Pixels) -> float:
     A step of contrast c, blurred by s, has a steepest slope of c / (s √(2π)) and a largest second derivative of
     c / (s² √(2πe)): c cancels out of their ratio.
     """
-    height = pixels.shape[0]
+    height, width = pixels.shape[:2]
     strips = [pixels]
     if height > 8 * STRIP_PX:
-        strips = [pixels[top : top + STRIP_PX] for top in (height // 3, height * 2 // 3)]
+        rows, columns = (height // 3, height * 2 // 3), slice(width // 4, width - width // 4)
+        strips = [pixels[row : row + STRIP_PX, columns] for row in rows]
     greys = [cv2.cvtColor(strip, cv2.COLOR_BGR2GRAY) for strip in strips]
     slopes = [cv2.magnitude(cv2.Scharr(g, cv2.CV_32F, 1, 0), cv2.Scharr(g, cv2.CV_32F, 0, 1)) for g in greys]
     bends = [np.abs(cv2.Laplacian(grey, cv2.CV_32F)) for grey in greys]

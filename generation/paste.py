@@ -206,22 +206,41 @@ def _inside(place: _Placed, shape: tuple[int, ...]) -> tuple[slice, slice]:
 def _label(place: _Placed, later: Sequence[_Placed], wish: PasteObject, shape: tuple[int, ...]) -> PictureLabel | None:
     """Give the label of what is visible, None where nothing is."""
     whole = place.alpha > OBJECT_ALPHA
-    visible = np.zeros_like(whole)
-    inside = _inside(place, shape)
-    visible[inside] = whole[inside]
-    for cover in later:
-        _hide(visible, place, cover)
-    if not visible.any():
+    full = _extent(whole)
+    visible = _visible(whole, place, later, shape)
+    seen = full if visible is whole else _extent(visible)
+    if seen[0] == seen[2]:
         return None
-    seen, full = _extent(visible), _extent(whole)
     air = np.where(seen == full, place.air, 0) * [-1, -1, 1, 1]  # a side that is covered ends where the cover begins
     sides = np.array([shape[1], shape[0]] * 2)
     x1, y1, x2, y2 = np.clip((seen + air + [place.left, place.top] * 2) / sides, 0, 1).tolist()
     corners: Corners = (x1, y1, x2, y2)
-    visible_share = float(np.count_nonzero(visible) / np.count_nonzero(whole))
+    visible_share = 1.0 if visible is whole else float(np.count_nonzero(visible) / np.count_nonzero(whole))
     return PictureLabel(
         label=wish.label, xyxy=corners, visible_share=visible_share, source_id=wish.source_id, pasted=True
     )
+
+
+def _visible(whole: Bools, place: _Placed, later: Sequence[_Placed], shape: tuple[int, ...]) -> Bools:
+    """Give what of a mask lies in the picture and under no later object; the mask itself where that is all of it."""
+    bottom, right = place.top + whole.shape[0], place.left + whole.shape[1]
+    is_inside = place.left >= 0 and place.top >= 0 and right <= shape[1] and bottom <= shape[0]
+    covers = [
+        cover
+        for cover in later
+        if cover.left < right
+        and cover.top < bottom
+        and place.left < cover.left + cover.alpha.shape[1]
+        and place.top < cover.top + cover.alpha.shape[0]
+    ]
+    if is_inside and not covers:
+        return whole
+    visible = np.zeros_like(whole)
+    inside = _inside(place, shape)
+    visible[inside] = whole[inside]
+    for cover in covers:
+        _hide(visible, place, cover)
+    return visible
 
 
 def _hide(visible: Bools, place: _Placed, cover: _Placed) -> None:

@@ -34,7 +34,7 @@ class PasteObject(Record):
     source_id: str
     """Id of the train label that the cut-out was made from."""
     xyxy: Corners
-    """Where the whole cut-out goes, before anything covers it."""
+    """Where the label's box goes after turning, before anything covers it; the soft edge reaches a little beyond."""
     angle_deg: float
     flip: bool
     gain: float = Field(gt=0)
@@ -57,7 +57,10 @@ class GenerationRequest(Record):
 
 
 class PictureLabel(Record):
-    """One labelled object of a synthetic picture; the box is the visible extent."""
+    """One labelled object of a synthetic picture.
+
+    The box is the visible extent, with the air that people left around the object when they labelled it in its photo.
+    """
 
     label: str
     xyxy: Corners

@@ -45,32 +45,39 @@ class Detector:
         self.registry.add(weights, version)
         return version
 
-    def predict(self, model: ModelVersion, images: ImageTable, rows: Ints, classes: Sequence[str]) -> BoxTable:
-        """Predict on photos; classes are matched by name, and what the data does not know is left out."""
+    def predict(
+        self, models: Sequence[ModelVersion], images: ImageTable, rows: Ints, classes: Sequence[str]
+    ) -> list[BoxTable]:
+        """Predict with each model on photos; classes are matched by name, and what the data does not know is left out.
+
+        Models that were trusted when they were brought are loaded apart from those that were not.
+        """
+        found: dict[str, BoxTable] = {}
+        for trusted in (False, True):
+            alike = {
+                model.model_id: model for model in models if model.trusted == trusted and model.model_id not in found
+            }
+            if alike:
+                found |= self._predict(list(alike), images, rows, classes, trusted=trusted)
+        return [found[model.model_id] for model in models]
+
+    def _predict(
+        self, model_ids: Sequence[str], images: ImageTable, rows: Ints, classes: Sequence[str], *, trusted: bool
+    ) -> dict[str, BoxTable]:
         request = {
-            "weights": str(self.registry.weights(model.model_id)),
+            "weights": [str(self.registry.weights(model_id)) for model_id in model_ids],
             "images": [str(self.root / str(path)) for path in images.path[rows]],
             "imgsz": self.imgsz,
             "device": self.device,
         }
         folder = self._scratch("predict")
-        found = self.run("predict", request, folder, trusted=model.trusted)
-        raw = self.read_raw(folder / "boxes.npz")
-        number_of = np.array([_number(name, classes) for name in found["names"]], np.int64)
-        label = number_of[raw.label]
-        kept = np.flatnonzero((label >= 0) & (raw.xyxy[:, :2] < raw.xyxy[:, 2:]).all(axis=1))
-        names = images.id[rows][raw.image[kept]]
+        names = self.run("predict", request, folder, trusted=trusted)["names"]
+        raw = [self.read_raw(folder / f"boxes-{number}.npz") for number in range(len(model_ids))]
         shutil.rmtree(folder, ignore_errors=True)
-        return BoxTable(
-            id=np.array(
-                [digest_of([model.model_id, str(name), int(row)]) for name, row in zip(names, kept, strict=True)],
-                "<U24",
-            ),
-            image=rows[raw.image[kept]],
-            label=label[kept],
-            xyxy=raw.xyxy[kept],
-            score=raw.score[kept],
-        )
+        return {
+            model_id: _boxes_of(model_id, boxes, own_names, images, rows, classes)
+            for model_id, boxes, own_names in zip(model_ids, raw, names, strict=True)
+        }
 
     def _scratch(self, name: str) -> Path:
         folder = self.root / "scratch" / name
@@ -79,5 +86,18 @@ class Detector:
         return folder
 
 
-def _number(name: str, classes: Sequence[str]) -> int:
-    return classes.index(name) if name in classes else -1
+def _boxes_of(
+    model_id: str, raw: RawBoxes, own_names: Sequence[str], images: ImageTable, rows: Ints, classes: Sequence[str]
+) -> BoxTable:
+    """Give boxes of the data's classes with ids; what has no class there or no area is left out."""
+    number_of = np.array([classes.index(name) if name in classes else -1 for name in own_names], np.int64)
+    label = number_of[raw.label]
+    kept = np.flatnonzero((label >= 0) & (raw.xyxy[:, :2] < raw.xyxy[:, 2:]).all(axis=1))
+    photos = images.id[rows][raw.image[kept]].tolist()
+    return BoxTable(
+        id=np.array([digest_of([model_id, *found]) for found in zip(photos, kept.tolist(), strict=True)], "<U24"),
+        image=rows[raw.image[kept]],
+        label=label[kept],
+        xyxy=raw.xyxy[kept],
+        score=raw.score[kept],
+    )

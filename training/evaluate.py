@@ -1,23 +1,14 @@
 """A model judged on one split: predict, match, measure with intervals, name the errors, keep the tables."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from training.bootstrap import BootstrappedAp, bootstrap_ap
-from training.boxes import BoxTable, ImageTable, Ints, Table
-from training.matching import Errors, Matches, error_kinds, match
-from training.metrics import Curves, OperatingPoint, point_ap, prepare, recall_precision
+from training.boxes import BoxTable, ImageTable, Table
+from training.matching import Errors, error_kinds, match
+from training.metrics import OperatingPoint, point_ap, prepare, recall_precision
 from training.records import ERROR_KINDS, ClassScore, ErrorKind, Evaluation, FileRef, ImageSet, ModelVersion, Split
-
-
-class Predict(Protocol):
-    """Predict with a model on some photos."""
-
-    def __call__(self, model: ModelVersion, images: ImageTable, rows: Ints, classes: Sequence[str]) -> BoxTable:
-        """Give the boxes of `classes`, with image rows of `images`."""
-
 
 SaveTable = Callable[[str, Table], FileRef]
 """Keep a table under a name beside the step's proof."""
@@ -28,21 +19,20 @@ def evaluate(
     image_set: ImageSet,
     images: ImageTable,
     labels: BoxTable,
+    predictions: BoxTable,
     *,
     split: Split,
     min_score: float,
     replicates: int,
     prefix: str,
-    predict: Predict,
     save: SaveTable,
 ) -> Evaluation:
-    """Judge a model on one split; its tables are kept under names that begin with `prefix`.
+    """Judge a model by its predictions on one split; its tables are kept under names that begin with `prefix`.
 
     The labels in the tables are those of the split, in the order of the frozen label table.
     """
     rows = images.rows_of(split)
     truth = labels.of_images(rows)
-    predictions = predict(model, images, rows, image_set.classes)
     matches = match(predictions, truth)
     classes = len(image_set.classes)
     curves = prepare(predictions, truth, matches, image_rows=rows, class_count=classes)
@@ -63,14 +53,6 @@ def evaluate(
         predictions=save(f"{prefix}.predictions.npz", predictions),
         matches=save(f"{prefix}.matches.npz", matches),
     )
-
-
-def curves_of(
-    images: ImageTable, labels: BoxTable, predictions: BoxTable, matches: Matches, *, split: Split, class_count: int
-) -> Curves:
-    """Prepare a stored evaluation for the bootstrap."""
-    rows = images.rows_of(split)
-    return prepare(predictions, labels.of_images(rows), matches, image_rows=rows, class_count=class_count)
 
 
 def _class_scores(

@@ -73,26 +73,27 @@ def fit(request: dict[str, Any], folder: Path, say: Say) -> dict[str, Any]:
 
 
 def predict(request: dict[str, Any], folder: Path, say: Say) -> dict[str, Any]:
-    """Predict on photos and leave the boxes in `boxes.npz`: image, label, xyxy (fractions 0–1), score."""
-    model = _load(request["weights"])
-    paths: list[str] = request["images"]
-    columns: dict[str, list[Any]] = {"image": [], "label": [], "xyxy": [], "score": []}
-    for row, result in enumerate(_results(model, paths, request)):
-        boxes = result.boxes.cpu().numpy()
-        columns["image"].append(np.full(len(boxes), row, np.int64))
-        columns["label"].append(boxes.cls.astype(np.int64))
-        columns["xyxy"].append(np.clip(boxes.xyxyn.astype(np.float64), 0, 1))
-        columns["score"].append(boxes.conf.astype(np.float64))
-        say(row + 1, len(paths), "predicting")
-    empty = {
-        "image": np.zeros(0, np.int64),
-        "label": np.zeros(0, np.int64),
-        "xyxy": np.zeros((0, 4)),
-        "score": np.zeros(0),
-    }
-    arrays = {name: np.concatenate([empty[name], *parts]) for name, parts in columns.items()}
-    write_with(folder / "boxes.npz", lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]  # numpy's stub misses **kwds
-    return {"names": [str(name) for _, name in sorted(model.names.items())]}
+    """Predict with several models on the same photos; the boxes of the k-th are left in `boxes-k.npz`."""
+    names = []
+    total = len(request["weights"]) * len(request["images"])
+    for number, weights in enumerate(request["weights"]):
+        model = _load(weights)
+        names.append([str(name) for _, name in sorted(model.names.items())])
+        columns: dict[str, list[Any]] = {"image": [], "label": [], "xyxy": [], "score": []}
+        for row, result in enumerate(_results(model, request["images"], request)):
+            boxes = result.boxes.cpu().numpy()
+            columns["image"].append(np.full(len(boxes), row, np.int64))
+            columns["label"].append(boxes.cls.astype(np.int64))
+            columns["xyxy"].append(np.clip(boxes.xyxyn.astype(np.float64).reshape(-1, 4), 0, 1))
+            columns["score"].append(boxes.conf.astype(np.float64))
+            say(number * len(request["images"]) + row + 1, total, "photos")
+        _save_columns(folder / f"boxes-{number}.npz", columns)
+    return {"names": names}
+
+
+def _save_columns(path: Path, columns: dict[str, list[Any]]) -> None:
+    arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
+    write_with(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]  # the stub misses **kwds
 
 
 def read_raw(path: Path) -> RawBoxes:

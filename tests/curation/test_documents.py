@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from bson import ObjectId
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.documents import Origin, Photos, photo_samples, photos_of, read_boxes, read_images
@@ -47,6 +47,7 @@ def through_documents(images: ImageTable, labels: BoxTable, *, part: int) -> Pho
     return photos_of([(read_images(some, ORIGIN.root), read_boxes(some)) for some in parts], CLASSES)
 
 
+@settings(deadline=None)  # machines are busy
 @given(worlds(), st.integers(1, 5))
 def test_boxes_come_back_and_the_second_time_bit_by_bit(world: tuple[ImageTable, BoxTable], part: int) -> None:
     images, labels = world
@@ -62,6 +63,7 @@ def test_boxes_come_back_and_the_second_time_bit_by_bit(world: tuple[ImageTable,
     assert twice.images.path.tolist() == images.path.tolist()
 
 
+@settings(deadline=None)  # machines are busy
 @given(worlds(), st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_every_counted_prediction_and_every_label_is_reported_once(
     world: tuple[ImageTable, BoxTable], seed: int, min_score: float

@@ -74,12 +74,12 @@ NULLS = {
     "few photos": ({0: (10, 8), 1: (10, 3), 2: (5, 2)}, 0.7, 0.5),
     "nearly always found": ({0: (80, 5), 1: (40, 2), 2: (20, 1.2)}, 0.95, 0.3),
 }
-RUNS = 150
+RUNS = 100
 
 
 @pytest.mark.parametrize("name", NULLS)
 def test_where_all_are_alike_a_false_finding_is_confirmed_in_few_rounds(name: str) -> None:
-    """At most 5 % of rounds; a true rate of 5 % would give more than 13 of 150 less than once in fifty times."""
+    """At most 5 % of rounds; a true rate of 5 % would give more than 10 of 100 less than once in fifty times."""
     spread, recall, correlation = NULLS[name]
     worlds = (simulate(seed, spread, recall=recall, correlation=correlation) for seed in range(RUNS))
     wrong = sum(any(finding.status == "confirmed" for finding in find(world).findings) for world in worlds)
@@ -113,6 +113,23 @@ def test_intervals_cover_the_truth() -> None:
         for seed in range(RUNS)
     ]
     assert sum(effect.low <= 0.2 <= effect.high for effect in effects) >= stats.binom.ppf(0.02, RUNS, 0.95)
+
+
+def test_an_effect_is_as_uncertain_as_the_side_on_fewer_photos() -> None:
+    spread = {0: (60, 4), 1: (6, 30)}
+    worlds = [simulate(seed, spread, recall=0.5, correlation=0.5) for seed in range(300)]
+    effects = [slices.test(world, class_slice(world, 0)) for world in worlds]
+    assert sum(effect.low <= 0 <= effect.high for effect in effects) >= stats.binom.ppf(0.02, 300, 0.95)
+
+
+def test_where_photos_are_equally_full_it_is_welchs_test_on_their_means() -> None:
+    rng = np.random.default_rng(0)
+    means = rng.integers(1, 8, 30) / 8
+    found = (np.arange(8) < means[:, None] * 8).ravel()
+    objects = table(np.repeat(range(30), 8), np.repeat([0] * 20 + [1] * 10, 8), [0] * 240, found)
+    effect = slices.test(objects, class_slice(objects, 1))
+    welch = stats.ttest_ind(means[:20], means[20:], equal_var=False)
+    assert effect.value / effect.standard_error == pytest.approx(welch.statistic)
 
 
 def repeated(objects: ErrorTable, times: int) -> ErrorTable:
