@@ -131,7 +131,7 @@ def placed(root: Path, earlier: Sequence[Import]) -> list[FoundPhoto]:
 
 def _read(path: Path) -> Import:
     try:
-        return Import.model_validate_json(path.read_text())
+        return Import.model_validate_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DamagedFile(f"{path} does not hold an import", hint="restore it from a backup") from error
 

@@ -101,7 +101,7 @@ def _check_server(uri: str, *, what: str) -> tuple[Check, ...]:
 def _joined(folder: Path) -> str | None:
     """Give the URI of the mongod that serves the folder, None where none does."""
     try:
-        note = json.loads((folder / "server.json").read_text())
+        note = json.loads((folder / "server.json").read_text(encoding="utf-8"))
         pid, uri = int(note["pid"]), _uri(int(note["port"]))
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None

@@ -39,7 +39,7 @@ def _champion(ledger: Ledger) -> str | None:
             if record:
                 return str(record[key])
     brought = ledger.root / "data" / "imports" / "001.json"
-    return json.loads(brought.read_text()).get("model_id") if brought.is_file() else None
+    return json.loads(brought.read_text(encoding="utf-8")).get("model_id") if brought.is_file() else None
 
 
 def status_lines(status: Mapping[str, Any], width: int, *, bold: Callable[[str], str] = str) -> list[str]:

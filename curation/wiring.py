@@ -229,7 +229,7 @@ def _train(
 def _yolo_picture(root: Path, file: TrainingFile, frozen: Frozen, classes: Sequence[str]) -> dataset.YoloPicture:
     path = root / file.path
     if file.synthetic:
-        note = SyntheticImage.model_validate_json(path.with_suffix(".json").read_text())
+        note = SyntheticImage.model_validate_json(path.with_suffix(".json").read_text(encoding="utf-8"))
         labels = np.array([classes.index(label.label) for label in note.labels], np.int64)
         xyxy = np.array([label.xyxy for label in note.labels], np.float64).reshape(-1, 4)
     else:

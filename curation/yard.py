@@ -144,7 +144,7 @@ class Yard:
 
     def spill(self, rng: np.random.Generator, place: Place) -> None:
         """Draw a puddle of oil or coolant with a few drops around it, and the sky mirrored in it."""
-        colour, number, radius_m = pick(rng, LIQUIDS), len(self.drawn_px), rng.uniform(0.45, 0.95)
+        colour, number, radius_m = pick(rng, LIQUIDS), len(self.drawn_px), rng.uniform(0.4, 0.8)
         drops = [blob(rng, 0.12, rough=0.2) + rng.uniform(-1.2, 1.2, 2) * radius_m for _ in range(rng.integers(1, 4))]
         for outline in (blob(rng, radius_m, rough=0.16), *drops):
             self.lie(outline, colour, place, alpha=0.9, blur_px=0.7, owner=number)

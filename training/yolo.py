@@ -110,7 +110,7 @@ def main(job: str, folder: Path) -> None:
     die_with_parent()
     say = _take_standard_output()
     _settle_home(Path(os.environ["YOLO_CONFIG_DIR"]))
-    request = json.loads((folder / "request.json").read_text())
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     try:
         result = JOBS[job](request, folder, say)
     except CurateError as error:
