@@ -22,17 +22,15 @@ CLASSES = ("person", "hard_hat", "vest", "cone", RARE)
 SIZE_PX = (256, 192)
 MARK = "Drawn by `curate demo`; not a photo."
 PHOTOS: dict[Split, int] = {"train": 280, "val": 180, "test": 200}
-RARE_PHOTOS: dict[Split, int] = {"train": 15, "val": 60, "test": 64}
+RARE_PHOTOS: dict[Split, int] = {"train": 20, "val": 60, "test": 64}
 """Pictures with spills; the rest have none."""
-SPILLS: dict[Split, tuple[int, ...]] = {"train": (4, 3, 4), "val": (1, 1, 2), "test": (1, 1, 2)}
+SPILLS: dict[Split, tuple[int, ...]] = {"train": (2, 3), "val": (1, 1, 2), "test": (1, 1, 2)}
 """How many spills a picture with any holds, in turn."""
 
 FLOORS: tuple[Colour, ...] = ((158, 164, 168), (92, 92, 94), (104, 128, 150), (128, 136, 118))
 """Concrete, asphalt, sand and a coated hall floor."""
 FLOOR_WEAR = (0.056, 0.081, 0.106, 0.038)
 SLABBED = (0, 3)
-CONCRETE = 0
-"""Where all spills of train lie, as if photographed on one day in one place: other floors are what is missing."""
 WALLS: tuple[Colour, ...] = (*STEEL, (150, 154, 158), (110, 126, 148))
 WINDOWS: tuple[Colour, ...] = ((90, 80, 70), (160, 200, 220))
 
@@ -78,16 +76,13 @@ def scenes(seed: int, split: Split) -> Iterator[tuple[str, Scene]]:
         rng = np.random.default_rng([seed, SPLITS.index(split), number])
         yield (
             f"drawn-{split}-{number:04d}",
-            draw_scene(rng, rare=int(rare), floor=CONCRETE if rare and split == "train" else None),
+            draw_scene(rng, rare=int(rare)),
         )
 
 
-def draw_scene(
-    rng: np.random.Generator, *, size_px: tuple[int, int] = SIZE_PX, rare: int = 0, floor: int | None = None
-) -> Scene:
-    """Draw one scene of `size_px` (width, height) with `rare` spills; its floor is any, or that row of `FLOORS`."""
-    kind = int(rng.integers(len(FLOORS)))
-    yard = _empty_yard(rng, size_px, floor=kind if floor is None else floor)
+def draw_scene(rng: np.random.Generator, *, size_px: tuple[int, int] = SIZE_PX, rare: int = 0) -> Scene:
+    """Draw one scene of `size_px` (width, height) with `rare` spills on its floor."""
+    yard = _empty_yard(rng, size_px)
     places = _places(rng, yard.camera, size_px)
     for _ in range(rng.integers(0, 4)):
         yard.stain(rng, next(places))
@@ -107,7 +102,7 @@ def _cast(rng: np.random.Generator) -> list[tuple[str, Callable[[np.random.Gener
     return [("person", person)] * people + [("cone", cone)] * int(rng.integers(0, 4)) + clutter
 
 
-def _empty_yard(rng: np.random.Generator, size_px: tuple[int, int], *, floor: int) -> Yard:
+def _empty_yard(rng: np.random.Generator, size_px: tuple[int, int]) -> Yard:
     width, height = ((side + 2 * MARGIN_PX) * OVERSIZE for side in size_px)
     camera = Camera(
         centre_px=width / 2,
@@ -117,14 +112,14 @@ def _empty_yard(rng: np.random.Generator, size_px: tuple[int, int], *, floor: in
     )
     light = LIGHTS[int(rng.choice(len(LIGHTS), p=(0.4, 0.25, 0.2, 0.15)))]
     sun = (rng.choice([-1, 1]) * rng.uniform(0.3, 1.1), rng.uniform(-0.25, 0.7))
-    yard = Yard(_floor(rng, camera, (width, height), kind=floor), camera, light, sun)
+    yard = Yard(_floor(rng, camera, (width, height)), camera, light, sun)
     _backdrop(rng, yard)
     return yard
 
 
-def _floor(rng: np.random.Generator, camera: Camera, size_px: tuple[int, int], *, kind: int) -> Array:
+def _floor(rng: np.random.Generator, camera: Camera, size_px: tuple[int, int]) -> Array:
     """Paint a floor in perspective on a canvas that is black above the horizon; at picture size, which is enough."""
-    (width, height), top = size_px, int(camera.horizon_px)
+    kind, (width, height), top = int(rng.integers(len(FLOORS))), size_px, int(camera.horizon_px)
     column = np.arange(0, width, OVERSIZE, dtype=np.float32)
     row = np.arange(top, height, OVERSIZE, dtype=np.float32)[:, None]
     z = camera.focal_px * camera.height_m / np.maximum(row - camera.horizon_px, 2) + rng.uniform(0, 9)

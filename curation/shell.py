@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from training.records import Record
 
 R = TypeVar("R", bound="Record")
+INTERRUPTED, TERMINATED = 130, 143  # 128 and the number of the signal
 
 
 def leave_with(command: Callable[[], object]) -> None:
@@ -29,6 +30,8 @@ def leave_with(command: Callable[[], object]) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = command()
+        if code == INTERRUPTED:  # typer makes this of Ctrl-C
+            code = _interrupted("interrupted", INTERRUPTED)
     except CurateError as error:
         _print_error(error)
         code = error.exit_code
@@ -38,9 +41,9 @@ def leave_with(command: Callable[[], object]) -> None:
         )
         code = error.exit_code
     except (KeyboardInterrupt, Abort):
-        code = _interrupted("interrupted", 130)
+        code = _interrupted("interrupted", INTERRUPTED)
     except Terminated:
-        code = _interrupted("ended by a signal", 143)
+        code = _interrupted("ended by a signal", TERMINATED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

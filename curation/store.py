@@ -52,7 +52,7 @@ from training.errors import DataError
 from training.matching import Errors, Matches
 from training.records import SPLITS, ErrorKind, Split
 
-CHUNK = 1000
+CHUNK = 200
 """Samples a write; the journal is synced once for each."""
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from tests.e2e.conftest import curate
 def test_a_round_goes_from_photos_to_a_verdict_command_by_command(workspace: Path) -> None:
     evaluation = json.loads(curate("evaluate", "-C", workspace, "--json"))
     assert evaluation["split"] == "val"
-    assert {score["label"] for score in evaluation["classes"]} == {"person", "hard_hat", "vest", "cone", "spill"}
+    assert {score["label"] for score in evaluation["classes"]} == {"disc", "square"}
 
     findings = json.loads(curate("analyze", "-C", workspace, "--json"))
     assert any(finding["status"] == "confirmed" for finding in findings["findings"])
