@@ -24,7 +24,7 @@ def start(desk: Desk, frozen: Frozen, base: ModelVersion | None) -> ModelVersion
     files = [mix.shown(picture, times=1) for picture in _real_pictures(frozen)]
     arm = _keep_arm(frozen, "first", "champion", files, {p.picture_id: p for p in _real_pictures(frozen)})
     begin = Start(str(desk.registry.weights(base.model_id)), base) if base else Start(desk.network, None)
-    return desk.train(arm, files, _fit_settings(desk, len(files)), begin, frozen)
+    return desk.train(arm, files, _fit_settings(desk, len(files), from_scratch=base is None), begin, frozen)
 
 
 def make_mix(desk: Desk, frozen: Frozen, batch: Batch, reviewed: Review) -> TrainingMix:
@@ -94,13 +94,14 @@ def _keep_arm(
     )
 
 
-def _fit_settings(desk: Desk, length: int) -> FitSettings:
+def _fit_settings(desk: Desk, length: int, *, from_scratch: bool = False) -> FitSettings:
     settings, profile = desk.config.training, desk.profile
+    max_updates = profile.scratch_updates if from_scratch else profile.max_updates
     return FitSettings(
         imgsz=profile.imgsz,
-        epochs=mix.epochs_for(length, batch=settings.batch, max_updates=profile.max_updates),
+        epochs=mix.epochs_for(length, batch=settings.batch, max_updates=max_updates),
         batch=settings.batch,
-        lr0=settings.lr0,
+        lr0=settings.scratch_lr0 if from_scratch else settings.lr0,
         seed=settings.seed,
         device=profile.device,
     )

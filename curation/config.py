@@ -72,7 +72,11 @@ class TrainingSettings(Record):
     batch: int = Field(16, ge=1)
     """Pictures in one optimiser step."""
     lr0: float = Field(0.001, gt=0, lt=1)
-    """Initial learning rate."""
+    """Initial learning rate of every training that starts from weights."""
+    scratch_updates: int | None = Field(None, ge=1)
+    """Optimiser steps of a first model that starts from nothing; empty: 450 on a CPU, 10000 on a GPU."""
+    scratch_lr0: float = Field(0.003, gt=0, lt=1)
+    """Initial learning rate of a first model that starts from nothing."""
     seed: int = Field(0, ge=0)
     """Seed of every arm."""
     device: str = Field("auto", coerce_numbers_to_str=True, pattern="^(auto|cpu|[0-9]+)$")

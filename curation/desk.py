@@ -75,11 +75,12 @@ Produce = Callable[[Sequence[GenerationRequest], Priors], Sequence[SyntheticImag
 
 
 class Profile(Record):
-    """How much this machine can do in one arm."""
+    """How much this machine can do: what is set, else by its kind."""
 
     device: str
     imgsz: int
     max_updates: int
+    scratch_updates: int
 
 
 @dataclass(frozen=True)

@@ -39,14 +39,15 @@ from training.splits import assign_splits
 
 MAX_SILENCE_S = 900.0  # a single step on a slow machine may take minutes; nothing takes this long
 TITLES = {"fit": "training", "predict": "predicting", "inspect": "loading weights"}
-CPU_PROFILE, GPU_PROFILE = (256, 200), (640, 3000)  # picture side in pixels, updates of an arm
+CPU_PROFILE = Profile(device="cpu", imgsz=256, max_updates=200, scratch_updates=450)
+GPU_PROFILE = Profile(device="0", imgsz=640, max_updates=3000, scratch_updates=10_000)
 
 
 CONFIG_HEAD = "# What differs from the defaults; configs/default.yaml explains every key.\n"
 DEMO_SETTINGS = """\
 training:
   model: tiny
-  imgsz: 256
+  imgsz: 192
 """
 
 
@@ -152,11 +153,14 @@ def write_report(ledger: Ledger) -> Path:
 
 def profile_of(settings: TrainingSettings) -> Profile:
     """Give what this machine can do: what is set, else by whether there is a GPU."""
-    device = settings.device
-    if device == "auto":
-        device = "0" if _gpu_count() else "cpu"
-    imgsz, max_updates = CPU_PROFILE if device == "cpu" else GPU_PROFILE
-    return Profile(device=device, imgsz=settings.imgsz or imgsz, max_updates=settings.max_updates or max_updates)
+    on_gpu = _gpu_count() > 0 if settings.device == "auto" else settings.device != "cpu"
+    usual = GPU_PROFILE if on_gpu else CPU_PROFILE
+    return Profile(
+        device=usual.device if settings.device == "auto" else settings.device,
+        imgsz=settings.imgsz or usual.imgsz,
+        max_updates=settings.max_updates or usual.max_updates,
+        scratch_updates=settings.scratch_updates or usual.scratch_updates,
+    )
 
 
 def detector_of(root: Path, registry: Registry, profile: Profile) -> Detector:

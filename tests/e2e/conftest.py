@@ -16,7 +16,7 @@ CLASSES = ("disc", "square")
 PHOTOS = {"train": 20, "val": 12, "test": 8}
 SIZE_PX = (128, 96)
 SMALL = """
-training: {model: tiny, imgsz: 96, max_updates: 60, batch: 4, lr0: 0.005}
+training: {model: tiny, imgsz: 96, max_updates: 20, scratch_updates: 60, batch: 4, scratch_lr0: 0.005}
 generate: {pictures: 8, min_pictures: 4}
 evaluate: {replicates: 100, min_score: 0.05}
 analyze: {max_q: 0.5}
