@@ -29,7 +29,7 @@ Redo = Annotated[
     str | None, typer.Option("--redo", metavar="STEP", help="Move this step and all after it aside, and do them again.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do what --redo says; without it, only say what would be moved.")]
-Source = Annotated[str, typer.Option("--from", metavar="PATH", help="A folder of labelled photos.")]
+Source = Annotated[str, typer.Option("--from", metavar="PATH", help="A folder of labelled photos, or fiftyone:NAME.")]
 SourceFormat = Annotated[
     Format | None, typer.Option("--format", help="How the labels are written; found out if not given.")
 ]
@@ -38,9 +38,9 @@ AllowBad = Annotated[bool, typer.Option("--allow-bad", help="Go on although more
 
 @app.command()
 def demo(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo"), as_json: Json = False) -> None:
-    """Draw the built-in dataset, train a first model, run one round to its verdict, write the report.
+    """Draw the built-in dataset and run one round on it.
 
-    About ten minutes on two cores. Started again, it goes on where it stopped.
+    Trains a first model, goes on to the verdict and writes the report: about ten minutes on two cores. Started again, it goes on where it stopped.
 
     \b
     Examples:
@@ -68,7 +68,7 @@ def init(
     allow_bad: AllowBad = False,
     as_json: Json = False,
 ) -> None:
-    """Make a workspace from labelled photos and the detector that is to become better.
+    """Make a workspace from labelled photos and a detector.
 
     Photos are linked or copied, never changed. Splits are kept where the source has them, else made by content.
     Without --model the first model is trained on train.
@@ -77,10 +77,11 @@ def init(
     Examples:
       curate init ws --from photos
       curate init ws --from photos --format voc --model best.pt
+      curate init ws --from fiftyone:yard --model best.pt
     """
     from curation import tallies, wiring
 
-    brought = wiring.init(folder, Path(source), format=format, model=model, trust=trust, allow_bad=allow_bad)
+    brought = wiring.init(folder, source, format=format, model=model, trust=trust, allow_bad=allow_bad)
     shell.show_record(brought, tallies.import_lines(brought, shell.columns()), as_json, folder, "analyze")
 
 
@@ -92,7 +93,9 @@ def add(
     allow_bad: AllowBad = False,
     as_json: Json = False,
 ) -> None:
-    """Add more labelled photos. Most go into train; val and test grow by a fixed share. They count from the next round.
+    """Add more labelled photos.
+
+    Most go into train; val and test grow by a fixed share. They count from the next round.
 
     \b
     Examples:
@@ -101,13 +104,15 @@ def add(
     from curation import tallies, wiring
 
     with shell.locked(folder, "add") as ledger:
-        brought = wiring.add(ledger, Path(source), format=format, allow_bad=allow_bad)
+        brought = wiring.add(ledger, source, format=format, allow_bad=allow_bad)
     shell.show_record(brought, tallies.import_lines(brought, shell.columns()), as_json, folder, "analyze")
 
 
 @app.command()
 def evaluate(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
-    """Judge the champion on val: AP by class with n and interval, and what its errors are.
+    """Judge the champion on val, class by class.
+
+    Gives AP with n and interval, and the kinds of its errors.
 
     \b
     Examples:
@@ -123,7 +128,9 @@ def evaluate(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json
 
 @app.command()
 def analyze(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
-    """Find what the champion is weak on: classes and sizes, each tested on val. Evaluates first, if needed.
+    """Find what the champion is weak on, and test it.
+
+    Classes, sizes, and sizes within a class, on val. Evaluates first, if needed.
 
     \b
     Examples:
@@ -138,7 +145,9 @@ def analyze(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json:
 
 @app.command()
 def generate(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
-    """Make the pictures that the confirmed findings ask for, with their labels. Analyses first, if needed.
+    """Make the pictures that the findings ask for.
+
+    Only confirmed findings are acted on. Analyses first, if needed.
 
     \b
     Examples:
@@ -159,7 +168,9 @@ def review(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Decide which pictures may be learned from: by tags set by hand, the rest by the rule of the configuration.
+    """Decide which pictures may be learned from.
+
+    Tags `accepted` and `rejected` set by hand in FiftyOne count; the rest is decided by the rule of the configuration.
 
     \b
     Examples:
@@ -176,7 +187,9 @@ def review(
 
 @app.command()
 def retrain(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
-    """Train control and candidate, equal but for the pictures, and decide on test.
+    """Train control and candidate, and decide on test.
+
+    The two are equal but for the pictures.
 
     \b
     Examples:
@@ -196,7 +209,9 @@ def run(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Do all of it, round after round. Interrupted, it goes on where it stopped when it is started again.
+    """Do all of it, round after round.
+
+    Interrupted, it goes on where it stopped when it is started again.
 
     \b
     Examples:
@@ -212,7 +227,7 @@ def run(
 
 @app.command()
 def status(folder: Folder = HERE, as_json: Json = False) -> None:
-    """Say which model is the champion, what each round has done, and what comes next.
+    """Say what is done and what comes next.
 
     \b
     Examples:
@@ -229,7 +244,7 @@ def status(folder: Folder = HERE, as_json: Json = False) -> None:
 
 @app.command()
 def report(folder: Folder = HERE) -> None:
-    """Write report.html: the last round on one page that needs no network.
+    """Write report.html, one page that needs no network.
 
     \b
     Examples:
@@ -242,7 +257,9 @@ def report(folder: Folder = HERE) -> None:
 
 @app.command()
 def doctor(folder: Folder = HERE, as_json: Json = False) -> None:
-    """Check what curate stands on: database, torch device, weights, disk; one line each, with the fix.
+    """Check the machine and the workspace.
+
+    Database, torch device, weights, language model, disk: a line each, with the fix.
 
     \b
     Examples:

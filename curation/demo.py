@@ -22,6 +22,7 @@ CLASSES = ("person", "hard_hat", "vest", "cone", RARE)
 SIZE_PX = (256, 192)
 MARK = "Drawn by `curate demo`; not a photo."
 PHOTOS: dict[Split, int] = {"train": 280, "val": 180, "test": 200}
+FILE_COUNT = 1 + 2 * sum(PHOTOS.values())
 RARE_PHOTOS: dict[Split, int] = {"train": 20, "val": 60, "test": 64}
 """Pictures with spills; the rest have none."""
 SPILLS: dict[Split, tuple[int, ...]] = {"train": (2, 3), "val": (1, 1, 2), "test": (1, 1, 2)}

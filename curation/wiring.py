@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from curation import connection, mongod
+from curation import connection, foreign, mongod
 from curation.config import TrainingSettings, load_config
-from curation.demo import demo_files
+from curation.demo import FILE_COUNT, demo_files
 from curation.desk import Desk, Frozen, Profile
 from curation.doctor import database_uri
 from curation.gather import gather
@@ -80,7 +80,7 @@ def desk_of(ledger: Ledger) -> Iterator[Desk]:
 
 def init(
     folder: Path,
-    source: Path,
+    source: str,
     *,
     format: Format | None,  # noqa: A002  # the word of the command line
     model: Path | None = None,
@@ -108,7 +108,7 @@ def init(
             assign_splits(found.photos),
             earlier=(),
             dataset=f"{folder.resolve().name}-{secrets.token_hex(3)}",  # a database server may hold many
-            name=source.name,
+            name=Path(source).name,
             drawn=drawn,
             model=detector.bring(model, trusted=trust) if model else None,
         )
@@ -122,11 +122,11 @@ def draw_demo(folder: Path) -> None:
     with progress_of("drawing", clock=time.monotonic) as progress:
         for number, (name, data) in enumerate(demo_files(seed=0)):
             write_bytes(drawn / name, data)
-            progress(number, 0, "files")
-    init(folder, drawn, format="yolo", drawn=True, settings=DEMO_SETTINGS)
+            progress(number, FILE_COUNT, "files")
+    init(folder, str(drawn), format="yolo", drawn=True, settings=DEMO_SETTINGS)
 
 
-def add(ledger: Ledger, source: Path, *, format: Format | None, allow_bad: bool) -> Import:  # noqa: A002
+def add(ledger: Ledger, source: str, *, format: Format | None, allow_bad: bool) -> Import:  # noqa: A002
     """Bring more photos: those without a split go into train, and by a fixed share into val and test."""
     found = _read(source, format, allow_bad=allow_bad)
     earlier = imports_of(ledger.root)
@@ -136,7 +136,7 @@ def add(ledger: Ledger, source: Path, *, format: Format | None, allow_bad: bool)
         assign_splits(found.photos, placed=placed(ledger.root, earlier)),
         earlier=earlier,
         dataset=earlier[0].dataset,
-        name=source.name,
+        name=Path(source).name,
         drawn=False,
         model=None,
     )
@@ -183,9 +183,16 @@ def detector_of(root: Path, registry: Registry, profile: Profile) -> Detector:
     )
 
 
-def _read(source: Path, format: Format | None, *, allow_bad: bool) -> Source:  # noqa: A002
+def _read(source: str, format: Format | None, *, allow_bad: bool) -> Source:  # noqa: A002
     with progress_of("reading photos", clock=time.monotonic) as progress:
-        found = dataset.read_source(source, format, lambda done, total: progress(done, total, ""))
+
+        def count(done: int, total: int) -> None:
+            progress(done, total, "")
+
+        if source.startswith(foreign.PREFIX):
+            found = dataset.read_rows(foreign.read_rows(source.removeprefix(foreign.PREFIX)), count)
+        else:
+            found = dataset.read_source(Path(source), format, count)
     check_usable(found, allow_bad=allow_bad)
     return found
 

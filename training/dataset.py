@@ -15,6 +15,7 @@ from training.folder import list_files, read_inside, suffix_of
 from training.intake import Intake, Progress
 from training.pixels import Pixels, difference_hash, encode_jpeg, read_pixels
 from training.read_coco import coco_names, read_coco
+from training.read_rows import read_rows
 from training.read_voc import has_voc, read_voc
 from training.read_yolo import read_yolo
 from training.source import BadItem, Format, Source
@@ -27,6 +28,7 @@ __all__ = [
     "difference_hash",
     "encode_jpeg",
     "read_pixels",
+    "read_rows",
     "read_source",
     "write_yolo_folder",
 ]

@@ -13,7 +13,7 @@ from training.files import digest_of
 from training.folder import parents_of, read_inside, suffix_of
 from training.pixels import MAX_PHOTO_BYTES, PHOTO_SUFFIXES, Seen, look_at
 from training.records import Split
-from training.source import BadItem, Corners, Format, FoundBox, FoundPhoto, Refusal, Source, printable
+from training.source import BadItem, Corners, FoundBox, FoundPhoto, Origin, Refusal, Source, printable
 
 Progress = Callable[[int, int], None]
 """Called with how many photos are done, and how many there are."""
@@ -120,7 +120,7 @@ class Intake:
         )
         self.photos.append((name, photo))
 
-    def source(self, layout: Format, classes: Iterable[str]) -> Source:
+    def source(self, layout: Origin, classes: Iterable[str]) -> Source:
         """Close the intake; raises `DataError` where no photo, or no label at all, can be used."""
         photos = tuple(photo for _, photo in sorted(self.photos, key=lambda named: named[0]))
         lost_count = sum(refusal.lost == "photo" for refusal in self.refusals)
@@ -147,7 +147,8 @@ class Intake:
         return f"; {len(self.refusals)} refused, first {first.file}: {first.reason}"
 
 
-_EXPECTED: dict[Format, str] = {
+_EXPECTED: dict[Origin, str] = {
+    "fiftyone": "the dataset needs photos with detections, and the files where it says",
     "yolo": "YOLO is data.yaml with train, val and names; or images/ and labels/ with classes.txt",
     "coco": "COCO is a .json with images, annotations and categories, with the photos beside it or in images/",
     "voc": "VOC is JPEGImages/ and Annotations/, or .xml files beside their photos",

@@ -21,7 +21,10 @@ from training.records import SPLITS, Split
 Corners = tuple[float, float, float, float]
 """x1, y1, x2, y2 as fractions 0–1 of the picture."""
 Format = Literal["yolo", "coco", "voc"]
+"""How labelled photos lie in a folder."""
 FORMATS: tuple[Format, ...] = ("yolo", "coco", "voc")
+Origin = Literal["yolo", "coco", "voc", "fiftyone"]
+"""Where labelled photos come from."""
 
 MAX_OUTSIDE_SHARE = 0.01  # of the picture: rounding of exporters, as ultralytics allows
 MIN_SIDE_SHARE = 1e-6  # below this a side is rounding, not a size
@@ -92,7 +95,7 @@ class Refusal:
 class Source:
     """All that was read from one folder of labelled photos."""
 
-    format: Format
+    format: Origin
     photos: tuple[FoundPhoto, ...]
     """By path; exact duplicates are still in."""
     classes: tuple[str, ...]

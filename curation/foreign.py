@@ -1,0 +1,76 @@
+"""Door to somebody else's FiftyOne: read a dataset in a child process with the user's own settings.
+
+The child is this module: `python -m curation.foreign NAME FILE`. It changes nothing; what it found goes to FILE.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from training.errors import DataError
+from training.files import write_json
+
+PREFIX = "fiftyone:"
+MAX_FIELDS = 32
+
+
+def read_rows(name: str) -> list[dict[str, Any]]:
+    """Give a dataset's samples as plain rows: filepath, tags, fields, and boxes with label and x, y, width, height.
+
+    Raises `DataError` where the dataset is not there or it is not clear which labels are meant.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "rows.json"
+        command = [sys.executable, "-P", "-m", "curation.foreign", name, str(found)]
+        child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        if not found.is_file():
+            lines = child.stderr.strip().splitlines() or ["no reason given"]
+            raise DataError(
+                f"FiftyOne could not be read: {lines[-1][:200]}", hint="does `fiftyone datasets list` work?"
+            )
+        answer = json.loads(found.read_text(encoding="utf-8"))
+    if "error" in answer:
+        raise DataError(answer["error"], hint=answer["hint"])
+    rows: list[dict[str, Any]] = answer["rows"]
+    return rows
+
+
+def _found(name: str) -> dict[str, Any]:
+    import fiftyone as fo
+
+    if not fo.dataset_exists(name):
+        names = ", ".join(fo.list_datasets()[:10]) or "none"
+        return {"error": f"FiftyOne has no dataset {name!r}", "hint": f"it has: {names}"}
+    dataset = fo.load_dataset(name)
+    schema = dataset.get_field_schema(embedded_doc_type=fo.Detections)
+    field = "ground_truth" if "ground_truth" in schema else next(iter(schema), None)
+    if field is None or (len(schema) > 1 and field != "ground_truth"):
+        hint = f"it has: {', '.join(schema) or 'none'}"
+        return {"error": f"it is not clear which detections of {name!r} are the labels", "hint": hint}
+    return {"rows": _rows(dataset, field)}
+
+
+def _rows(dataset: Any, field: str) -> list[dict[str, Any]]:
+    import fiftyone as fo
+
+    simple = list(dataset.get_field_schema(ftype=(fo.StringField, fo.IntField, fo.BooleanField)))
+    simple = [name for name in simple if name not in {"filepath", "media_type"}][:MAX_FIELDS]
+    paths = ["filepath", "tags", f"{field}.detections.label", f"{field}.detections.bounding_box", *simple]
+    columns = dataset.values(paths)
+    return [
+        {
+            "filepath": filepath,
+            "tags": tags or [],
+            "labels": labels or [],
+            "boxes": boxes or [],
+            "fields": {key: str(value) for key, value in zip(simple, rest, strict=True) if value is not None},
+        }
+        for filepath, tags, labels, boxes, *rest in zip(*columns, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    write_json(Path(sys.argv[2]), _found(sys.argv[1]))
