@@ -135,7 +135,7 @@ def _load(weights: str) -> Any:
 
 
 def _loading_hint(error: Exception) -> str:
-    if "safe" in str(error).lower() or "weights_only" in str(error).lower() or "unsupported" in str(error).lower():
+    if "outside the supported" in str(error):  # ultralytics' words where safe loading refuses a type
         return "it wants to run code while it is loaded; if you trust where it comes from, add --trust"
     return "is it a complete YOLO checkpoint of ultralytics?"
 

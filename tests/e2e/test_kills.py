@@ -9,23 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from curation.ledger import STEPS
 from tests.e2e.conftest import CURATE, curate
-
-TIMELESS = (
-    "freeze",
-    "champion",
-    "evaluate",
-    "analyze",
-    "brief",
-    "plan",
-    "generate",
-    "review",
-    "mix",
-    "control",
-    "candidate",
-    "compare",
-    "decide",
-)
 
 
 def test_a_run_killed_in_every_phase_ends_as_an_undisturbed_one(workspace: Path, tmp_path: Path) -> None:
@@ -37,7 +22,7 @@ def test_a_run_killed_in_every_phase_ends_as_an_undisturbed_one(workspace: Path,
         _kill_in(workspace, phase, delay_s)
         painted_before |= {path.name: path.stat().st_mtime_ns for path in (workspace / "pictures").rglob("*.jpg")}
     curate("run", "-C", workspace)
-    for step in TIMELESS:
+    for step in STEPS:
         assert _proof(workspace, step) == _proof(undisturbed, step), step
     now = {path.name: path.stat().st_mtime_ns for path in (workspace / "pictures").rglob("*.jpg")}
     assert painted_before
