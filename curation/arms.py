@@ -6,7 +6,7 @@ import numpy as np
 
 from curation.desk import Desk, Frozen
 from curation.ledger import RoundFolder
-from curation.records import Batch, Review
+from curation.records import Batch, Briefs, Review
 from generation.records import SyntheticImage, Verdict
 from training import mix
 from training.records import Arm, ArmName, FitSettings, ModelVersion, TrainingFile, TrainingMix
@@ -27,7 +27,7 @@ def start(desk: Desk, frozen: Frozen, base: ModelVersion | None) -> ModelVersion
     return desk.train(arm, files, _fit_settings(desk, len(files), from_scratch=base is None), begin, frozen)
 
 
-def make_mix(desk: Desk, frozen: Frozen, batch: Batch, reviewed: Review) -> TrainingMix:
+def make_mix(desk: Desk, frozen: Frozen, briefs: Briefs, batch: Batch, reviewed: Review) -> TrainingMix:
     """Make the two arms, equal in length, epochs and updates."""
     real = _real_pictures(frozen)
     accepted = [_synthetic_picture(picture) for picture in accepted_pictures(frozen.folder, batch, reviewed)]
@@ -35,7 +35,8 @@ def make_mix(desk: Desk, frozen: Frozen, batch: Batch, reviewed: Review) -> Trai
     by_id = {picture.picture_id: picture for picture in [*real, *accepted]}
     once = mix.seen_objects([mix.shown(picture, times=1) for picture in real], by_id)
     seen = mix.seen_objects(candidate, by_id)
-    wanted = {label: seen[label] - once.get(label, 0) for label in seen}
+    targets = {brief.label for brief in briefs.briefs if brief.action == "generate"}
+    wanted = {label: seen[label] - once.get(label, 0) for label in targets if label in seen}
     control = mix.control_list(real, length=len(candidate), wanted=wanted)
     return TrainingMix(
         control=_keep_arm(frozen, "control", "mix", control, by_id),

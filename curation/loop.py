@@ -78,8 +78,9 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
     mixed = once(
         "mix",
         TrainingMix,
-        lambda: arms.make_mix(desk, frozen, batch, reviewed),
+        lambda: arms.make_mix(desk, frozen, briefs, batch, reviewed),
         images,
+        briefs,
         batch,
         reviewed,
         config.mix,

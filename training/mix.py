@@ -1,7 +1,7 @@
 """The arms of a round: what each learns from, equal in length, epochs and updates by construction.
 
 The candidate sees every real train photo and the accepted pictures. The control sees the same number of entries, all
-real: photos that hold the wanted classes are repeated until those are seen as often as in the candidate, then all
+real: photos that hold the target classes are repeated until those are seen as often as in the candidate, then all
 photos in turn. So a gain of the candidate over the control is not a gain of more updates, nor of seeing the rare
 objects more often.
 """
@@ -35,18 +35,21 @@ def candidate_list(
 def control_list(real: Sequence[Picture], *, length: int, wanted: Mapping[str, int]) -> list[TrainingFile]:
     """List real photos only, `length` entries: each once, then repetitions.
 
-    `wanted` gives, by class, how many objects the candidate sees beyond one pass over the real photos. Photos that hold
-    wanted classes are repeated in turn until those numbers are reached; what is left is filled with all photos in turn.
+    `wanted` gives, by target class, how many objects the candidate sees beyond one pass over the real photos. The
+    rarest class comes first: photos that hold it are repeated in turn until its number is reached, then those of the
+    next, as far as there is room. What is left is filled with all photos in turn.
     """
     times = {picture.picture_id: 1 for picture in real}
     missing = dict(wanted)
     spare = length - len(real)
-    while spare and (helpful := [picture for picture in real if _helps(picture, missing)]):
-        for picture in islice(helpful, spare):
-            if _helps(picture, missing):  # the ones before it in this turn may have been enough
-                times[picture.picture_id] += 1
-                spare -= 1
-                missing = {label: count - picture.objects.get(label, 0) for label, count in missing.items()}
+    for label in sorted(wanted, key=lambda label: (sum(picture.objects.get(label, 0) for picture in real), label)):
+        holders = [picture for picture in real if picture.objects.get(label)]
+        for picture in cycle(holders):
+            if not spare or missing[label] <= 0:
+                break
+            times[picture.picture_id] += 1
+            spare -= 1
+            missing = {other: count - picture.objects.get(other, 0) for other, count in missing.items()}
     for picture in islice(cycle(real), spare):
         times[picture.picture_id] += 1
     return [shown(picture, times=times[picture.picture_id]) for picture in real]
@@ -64,10 +67,6 @@ def seen_objects(files: Sequence[TrainingFile], pictures: Mapping[str, Picture])
 def epochs_for(length: int, *, batch: int, max_updates: int) -> int:
     """Give the whole epochs that keep the number of optimiser steps at or below the limit, at least one."""
     return max(1, max_updates // math.ceil(length / batch))
-
-
-def _helps(picture: Picture, missing: Mapping[str, int]) -> bool:
-    return any(count > 0 and picture.objects.get(label) for label, count in missing.items())
 
 
 def shown(picture: Picture, *, times: int) -> TrainingFile:

@@ -91,6 +91,12 @@ def test_photos_with_wanted_objects_are_repeated_until_they_are_enough_then_all_
     assert [file.times for file in control] == [2, 4, 2, 2]
 
 
+def test_the_rarest_wanted_class_is_served_first() -> None:
+    real = pictures([{"cone": 3}, {"cone": 2}, {"spill": 1}])
+    control = control_list(real, length=8, wanted={"cone": 9, "spill": 4})
+    assert [file.times for file in control] == [2, 1, 5]
+
+
 def test_with_too_little_room_all_of_it_goes_to_wanted_objects() -> None:
     real = pictures([{"hat": 1}, {"cone": 1}, {"cone": 1}])
     assert [file.times for file in control_list(real, length=6, wanted={"cone": 9})] == [1, 3, 2]
