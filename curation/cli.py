@@ -53,8 +53,7 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")
     wiring.draw_demo(folder)
     with shell.writing(folder, "demo") as desk:
         last = shell.advance(desk, "decide", may_review=True)
-    shell.write_report(folder)
-    shell.tell_decision(folder, last, as_json)
+    shell.tell_decision(folder, last, as_json, report=shell.write_report(folder))
 
 
 @app.command()
@@ -222,8 +221,7 @@ def run(
     with shell.writing(folder, "run", redo=redo, yes=yes) as desk:
         for _ in range(rounds):
             last = shell.advance(desk, "decide", may_review=not desk.config.run.wait_for_review)
-    shell.write_report(folder)
-    shell.tell_decision(folder, last, as_json)
+    shell.tell_decision(folder, last, as_json, report=shell.write_report(folder))
 
 
 @app.command()

@@ -124,14 +124,15 @@ def write_report(folder: Path) -> Path:
     return wiring.write_report(ledger_in(folder))
 
 
-def tell_decision(folder: Path, last: "RoundFolder", as_json: bool) -> None:
-    """Show how a round ended."""
+def tell_decision(folder: Path, last: "RoundFolder", as_json: bool, *, report: Path | None = None) -> None:
+    """Show how a round ended, and where its report lies if it was written."""
     from curation import screen
     from curation.records import Decision
 
     decision = last.read("decide", Decision)
     assert decision is not None
-    show_record(decision, screen.decision_lines(decision, columns()), as_json, folder, "report")
+    lines = screen.decision_lines(decision, columns()) + ([f"report: {report}"] if report else [])
+    show_record(decision, lines, as_json, folder, "run" if report else "report")
 
 
 def show_record(record: "Record", lines: Sequence[str], as_json: bool, folder: Path, following: str) -> None:

@@ -12,7 +12,7 @@ def import_lines(brought: Import, width: int) -> list[str]:
     lines = [f"{brought.source} ({brought.format}): {total} photos ({counts}), {brought.objects} objects"]
     lines += [f"classes: {', '.join(brought.classes)}", *brought.notes]
     if brought.refused:
-        lines.append(f"not used: {count_text(len(brought.refused), 'file or label')}, listed in data/imports")
+        lines.append(f"not used: {count_text(len(brought.refused), 'item')}, listed in data/imports")
         lines += [f"  {item.file}{f':{item.line}' if item.line else ''}: {item.reason}" for item in brought.refused[:4]]
     lines.append("smallest change of recall that could be seen there, at 95 %:")
     blindest = sorted(brought.visible, key=lambda item: (-item.share, item.split, item.label))[:6]

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # `status` starts without pydantic
@@ -64,10 +63,10 @@ def short(identity: str) -> str:
 
 def action_text(finding: "Finding", briefs: "Briefs | None") -> str:
     """Say in two or three words what is done about a finding: the briefs' action, or what an open one still needs."""
-    wanted = Counter({"generate": 0, "label": 0})
-    for brief in briefs.briefs if briefs else ():
-        wanted[brief.action] += brief.pictures * (brief.finding_id == finding.finding_id)
-    asked = [f"{action} {count}" for action, count in wanted.items() if count]
+    own = [brief for brief in briefs.briefs if brief.finding_id == finding.finding_id] if briefs else []
+    pictures = sum(brief.pictures for brief in own if brief.action == "generate")
+    asked = [f"generate {pictures}"] if pictures else []
+    asked += ["label photos"] if any(brief.action == "label" for brief in own) else []
     if asked:
         return ", ".join(asked)
     if finding.status == "open" and finding.objects_to_settle:

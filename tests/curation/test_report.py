@@ -363,7 +363,7 @@ def test_a_finding_shows_its_test_its_action_and_eight_crops_before_unfolding():
         "in 54 photos",
         "0.012",
         "+0.081",
-        "generate 48, label 30",
+        "generate 48, label photos",
     ):
         assert shown in row
     assert "the largest gain, cone" in row
@@ -386,7 +386,7 @@ def test_lineage_follows_a_finding_to_its_outcome():
     flow = page.row("generate 48 pictures")
     for shown in ("small cone", "42 accepted", "48 asked, 47 made", "42 of 277 entries", "better", "60 photos"):
         assert shown in flow
-    assert "a task for people" in page.row("label 30 photos")
+    assert "a task for people" in page.row("label real photos")
 
 
 def test_cost_training_and_openings_are_those_of_the_records():

@@ -217,7 +217,7 @@ def test_confirmed_findings_come_first_with_their_numbers():
 
 ACTIONS = {
     "generate": ("confirmed", Briefs(briefs=(brief(),), note=""), "generate 60"),
-    "label": ("confirmed", Briefs(briefs=(brief("label", 30),), note=""), "label 30"),
+    "label": ("confirmed", Briefs(briefs=(brief("label", 30),), note=""), "label photos"),
     "brief of another finding": ("confirmed", Briefs(briefs=(brief(finding_id="f9"),), note=""), "nothing"),
     "not planned yet": ("confirmed", None, "–"),
     "open": ("open", None, "needs ~140"),
