@@ -46,6 +46,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="1,000 pictures instead of 200")
     count = 1000 if parser.parse_args().full else 200
+    cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as name:
         workspace = Path(name)
         root = os.environ.get("CURATE_DATA")

@@ -211,7 +211,7 @@ def run(
 ) -> None:
     """Do all of it, round after round.
 
-    Interrupted, it goes on where it stopped when it is started again.
+    Interrupted, it goes on where it stopped when it is started again. It ends early when there is nothing to try.
 
     \b
     Examples:
@@ -219,8 +219,7 @@ def run(
       curate run --rounds 3
     """
     with shell.writing(folder, "run", redo=redo, yes=yes) as desk:
-        for _ in range(rounds):
-            last = shell.advance(desk, "decide", may_review=not desk.config.run.wait_for_review)
+        last = shell.advance_rounds(desk, rounds)
     shell.tell_decision(folder, last, as_json, report=shell.write_report(folder))
 
 

@@ -119,6 +119,16 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
     return folder
 
 
+def play_rounds(desk: Desk, rounds: int) -> RoundFolder:
+    """Finish rounds one after the other; stop early where nothing could be tried: the next would find the same."""
+    for _ in range(rounds):
+        folder = play(desk, "decide", may_review=not desk.config.run.wait_for_review)
+        decision = folder.read("decide", Decision)
+        if decision is None or decision.better is None:
+            break
+    return folder
+
+
 def _champion_so_far(desk: Desk) -> ModelVersion | None:
     """Give the champion after the last decision, else the model that was brought."""
     decisions = desk.ledger.decisions()

@@ -109,6 +109,13 @@ def advance(desk: "Desk", until: "Until", *, may_review: bool) -> "RoundFolder":
     return play(desk, until, may_review=may_review)
 
 
+def advance_rounds(desk: "Desk", rounds: int) -> "RoundFolder":
+    """Finish rounds, and give the last one."""
+    from curation.loop import play_rounds
+
+    return play_rounds(desk, rounds)
+
+
 def take_step(folder: Path, until: "Until", kind: type[R], *, redo: str | None, yes: bool) -> R:
     """Do a round up to a step and give that step's record."""
     with writing(folder, until, redo=redo, yes=yes) as desk:

@@ -1,5 +1,6 @@
 """The command line: quick to start, the help is the manual, errors are sentences."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,17 @@ def test_a_mistake_is_one_sentence_with_a_remedy(arguments: list[str], code: int
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "ws").exists()
+
+
+def test_the_doctor_gives_a_line_a_check_and_the_fix_for_what_is_not_well(tmp_path: Path) -> None:
+    curate = Path(sys.executable).with_name("curate")
+    done = subprocess.run([curate, "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert all(line.startswith("ok ") for line in lines)
+    for what in ("mongod", "torch", "language model", "disk"):
+        assert any(what in line for line in lines)
+    nowhere = {**os.environ, "FIFTYONE_DATABASE_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=500"}
+    done = subprocess.run([curate, "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False, env=nowhere)
+    assert done.returncode == 4
+    assert any(line.startswith("NOT") and "database" in line and " – " in line for line in done.stdout.splitlines())

@@ -32,8 +32,22 @@ def test_a_round_goes_from_photos_to_a_verdict_command_by_command(workspace: Pat
 
     _arms_are_equal(workspace)
     _pictures_come_from_train_alone(workspace)
+    _redo_asks_first_and_refuses_other_settings(workspace, decision)
     curate("report", "-C", workspace)
     assert decision["sentence"].split(":")[0] in (workspace / "report.html").read_text()
+
+
+def _redo_asks_first_and_refuses_other_settings(workspace: Path, decision: dict) -> None:
+    assert "add --yes" in curate("retrain", "--redo", "decide", "-C", workspace, expect=2)
+    again = json.loads(curate("retrain", "--redo", "decide", "--yes", "-C", workspace, "--json"))
+    assert again == decision
+    settings = (workspace / "curate.yaml").read_text()
+    (workspace / "curate.yaml").write_text(settings.replace("batch: 4", "batch: 5"))
+    said = curate("retrain", "--redo", "decide", "--yes", "-C", workspace, expect=4)
+    assert "made from another TrainingSettings" in said
+    assert "--redo champion" in said
+    (workspace / "curate.yaml").write_text(settings)
+    curate("retrain", "-C", workspace)
 
 
 def _status(workspace: Path) -> dict:
