@@ -41,7 +41,7 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")
     """Draw the built-in dataset and run one round on it.
 
     Trains a first model, goes on to the verdict and writes the report: about ten minutes on two cores. Started
-    again, it goes on where it stopped.
+    again, it goes on where it stopped, and a finished one is only shown.
 
     \b
     Examples:
@@ -52,7 +52,7 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")
 
     wiring.draw_demo(folder)
     with shell.writing(folder, "demo") as desk:
-        last = shell.advance(desk, "decide", may_review=True)
+        last = shell.advance_rounds(desk, 1)
     shell.tell_decision(folder, last, as_json, report=shell.write_report(folder))
 
 
@@ -211,7 +211,8 @@ def run(
 ) -> None:
     """Do all of it, round after round.
 
-    Interrupted, it goes on where it stopped when it is started again. It ends early when there is nothing to try.
+    Interrupted, it goes on where it stopped when it is started again. It ends early when there is
+    nothing to try.
 
     \b
     Examples:
@@ -219,8 +220,10 @@ def run(
       curate run --rounds 3
     """
     with shell.writing(folder, "run", redo=redo, yes=yes) as desk:
-        last = shell.advance_rounds(desk, rounds)
-    shell.tell_decision(folder, last, as_json, report=shell.write_report(folder))
+        last = shell.advance_rounds(desk, desk.ledger.aim(rounds))
+        path = shell.write_report(folder)
+        desk.ledger.arrive()
+    shell.tell_decision(folder, last, as_json, report=path)
 
 
 @app.command()

@@ -25,7 +25,7 @@ class DatabaseSettings(Record):
 
 
 class EvaluateSettings(Record):
-    """The operating point and how predictions are made."""
+    """The operating point."""
 
     min_score: float = Field(0.25, gt=0, lt=1)
     """Predictions below this score do not count for recall, precision and error kinds."""
@@ -68,7 +68,7 @@ class TrainingSettings(Record):
     imgsz: int | None = Field(None, ge=32, le=2048)
     """Longer side of training pictures in pixels; empty: 256 on a CPU, 640 on a GPU."""
     max_updates: int | None = Field(None, ge=1)
-    """Optimiser steps of an arm at most; empty: 200 on a CPU, 3000 on a GPU."""
+    """Optimiser steps of an arm at most, but at least one epoch; empty: 200 on a CPU, 3000 on a GPU."""
     batch: int = Field(16, ge=1)
     """Pictures in one optimiser step."""
     lr0: float = Field(0.001, gt=0, lt=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from training.boxes import BoxTable, ImageTable
-from training.errors import DamagedFile, DataError
+from training.errors import DamagedFile, DataError, UsageError
 from training.files import link_or_copy, write_json
 from training.records import FileRef, ModelVersion, Record, Split
 from training.source import FoundPhoto, Refusal, Source, Traits, photo_path, placed_photos, to_tables, traits_of
@@ -111,6 +111,14 @@ def imports_of(root: Path) -> tuple[Import, ...]:
     """Give what was imported so far, oldest first."""
     paths = sorted((root / FOLDER).glob("[0-9][0-9][0-9].json"))
     return tuple(_read(path) for path in paths)
+
+
+def first_import(root: Path) -> Import:
+    """Give the import that made the workspace; raises `UsageError` where it was cut short."""
+    found = imports_of(root)
+    if not found:
+        raise UsageError(f"{root} holds no photos yet", hint="finish it: curate init DIR --from PATH")
+    return found[0]
 
 
 def tables_of(root: Path, brought: Import) -> tuple[ImageTable, BoxTable]:

@@ -204,6 +204,20 @@ class Ledger:
         path.mkdir(parents=True, exist_ok=True)
         return RoundFolder(path, number, self.clock)
 
+    def aim(self, rounds: int) -> int:
+        """Give the number of the round that `rounds` more rounds end with; an interrupted aim of as many stays."""
+        path = self.root / "run.json"
+        note = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if note.get("rounds") == rounds:
+            return int(note["until_round"])
+        until_round = rounds + max((folder.number for folder in self.rounds() if folder.finished("decide")), default=0)
+        write_json(path, {"rounds": rounds, "until_round": until_round})
+        return until_round
+
+    def arrive(self) -> None:
+        """Forget the aim: all of it is done."""
+        (self.root / "run.json").unlink(missing_ok=True)
+
     def decisions(self) -> tuple["Decision", ...]:
         """Give the decisions so far, oldest first."""
         from curation.records import Decision

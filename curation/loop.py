@@ -65,16 +65,26 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
     if until == "review":
         return folder
 
-    if not reviewed.accepted:
-        reason = briefs.note or f"none of {batch.made} pictures was accepted"
-        once(
-            "decide",
-            Decision,
-            lambda: nothing_to_try(reason, champion.model_id, steps.openings_before(desk.ledger, folder)),
-            reviewed,
-            champion,
-        )
-        return folder
+    _learn(desk, frozen, champion, briefs, planned, batch, reviewed)
+    return folder
+
+
+def _learn(
+    desk: Desk,
+    frozen: Frozen,
+    champion: ModelVersion,
+    briefs: Briefs,
+    planned: Plan,
+    batch: Batch,
+    reviewed: Review,
+) -> None:
+    """Train the arms, compare them with the champion on test, and decide; or say why there is nothing to try."""
+    folder, config, profile, images = frozen.folder, desk.config, desk.profile, frozen.image_set
+    once = folder.once
+    openings = steps.openings_of(desk.ledger, steps.photos_digest(frozen, "test"))
+    if reason := _nothing_to_try(briefs, planned, batch, reviewed):
+        once("decide", Decision, lambda: nothing_to_try(reason, champion.model_id, openings), briefs, batch, reviewed)
+        return
     mixed = once(
         "mix",
         TrainingMix,
@@ -87,6 +97,10 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
         config.training,
         profile,
     )
+    if not mixed.candidate.synthetic_count:
+        reason = "mix.max_synthetic_share leaves no room for a picture"
+        once("decide", Decision, lambda: nothing_to_try(reason, champion.model_id, openings), mixed, champion)
+        return
     control = once(
         "control",
         ModelVersion,
@@ -116,12 +130,21 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
         profile,
     )
     once("decide", Decision, lambda: steps.reach_decision(desk, frozen, comparison), comparison, config.decide)
-    return folder
 
 
-def play_rounds(desk: Desk, rounds: int) -> RoundFolder:
-    """Finish rounds one after the other; stop early where nothing could be tried: the next would find the same."""
-    for _ in range(rounds):
+def _nothing_to_try(briefs: Briefs, planned: Plan, batch: Batch, reviewed: Review) -> str:
+    """Say why no picture can be learned from, empty where one can."""
+    if reviewed.accepted:
+        return ""
+    if not planned.count:
+        return briefs.note or "no train photo has room for what the findings ask for"
+    return f"none of {batch.made} pictures was accepted, {batch.failed} could not be made"
+
+
+def play_rounds(desk: Desk, until_round: int) -> RoundFolder:
+    """Finish rounds up to a number; stop early where nothing could be tried, since the next would find the same."""
+    folder = desk.ledger.rounds()[-1] if desk.ledger.rounds() else None
+    while folder is None or folder.number < until_round or not folder.finished("decide"):
         folder = play(desk, "decide", may_review=not desk.config.run.wait_for_review)
         decision = folder.read("decide", Decision)
         if decision is None or decision.better is None:

@@ -109,11 +109,11 @@ def advance(desk: "Desk", until: "Until", *, may_review: bool) -> "RoundFolder":
     return play(desk, until, may_review=may_review)
 
 
-def advance_rounds(desk: "Desk", rounds: int) -> "RoundFolder":
-    """Finish rounds, and give the last one."""
+def advance_rounds(desk: "Desk", until_round: int) -> "RoundFolder":
+    """Finish rounds up to a number, and give the last one."""
     from curation.loop import play_rounds
 
-    return play_rounds(desk, rounds)
+    return play_rounds(desk, until_round)
 
 
 def take_step(folder: Path, until: "Until", kind: type[R], *, redo: str | None, yes: bool) -> R:

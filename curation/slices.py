@@ -160,10 +160,11 @@ def _finding(
     label = None if part.label is None else classes[part.label]
     size = None if part.size is None else SIZE_BINS[part.size]
     words = " ".join(word for word in (size, label or "objects") if word)
+    finding_id = digest_of(["recall", label, size])
     rows = np.flatnonzero(missed)
     rows = rows[np.argsort(-areas[rows], kind="stable")][:MAX_EVIDENCE]
     return Finding(
-        finding_id=digest_of(["recall", label, size]),
+        finding_id=finding_id,
         label=label,
         size=size,
         words=words,
@@ -180,7 +181,7 @@ def _finding(
         missed={classes[k]: int(count) for k, count in enumerate(np.bincount(table.label[missed])) if count},
         objects_to_settle=objects_to_settle(effect, objects, min_effect=min_effect) if status == "open" else None,
         evidence=tuple(str(table.id[row]) for row in rows),
-        view=f"{view_prefix}: missed {words}",
+        view=f"{view_prefix}: missed {words} ({finding_id[:4]})",  # FiftyOne drops what is not ASCII from names
     )
 
 

@@ -24,7 +24,7 @@ def _round(folder: RoundFolder) -> dict[str, Any]:
     running = folder.running_step()
     if running:
         steps[running] = "running"
-    elif folder.finished("generate") and not folder.finished("review"):
+    elif not folder.finished("review") and (folder.peek("generate") or {}).get("made"):
         steps["review"] = "waiting"
     decision = folder.peek("decide")
     outcome = decision["outcome"] if decision else None

@@ -1,13 +1,15 @@
 """What each step of a round does up to the review: from records to a record."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 from curation import decide, diagnose, slices
 from curation.brief import make_briefs
 from curation.compare import Judged
-from curation.desk import Desk, Frozen, JudgedSplit
+from curation.desk import Board, Desk, Frozen, JudgedSplit
 from curation.ledger import Ledger, RoundFolder
 from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
 from generation import layout
@@ -15,8 +17,9 @@ from generation.priors import Priors
 from generation.records import Failure, GenerationRequest, SyntheticImage, Verdict
 from generation.verify import judge_by_rule
 from training.boxes import Bools, BoxTable, area
+from training.errors import DataError
 from training.evaluate import evaluate
-from training.files import digest_of
+from training.files import digest_of, write_json
 from training.matching import Matches, error_kinds
 from training.metrics import average_precision, prepare
 from training.records import SPLITS, Evaluation, ImageSet, ModelVersion, Split
@@ -30,6 +33,10 @@ def freeze(desk: Desk, folder: RoundFolder) -> ImageSet:
     counts = {
         split: np.bincount(labels.of_images(images.rows_of(split)).label, minlength=len(classes)) for split in SPLITS
     }
+    for split in SPLITS:
+        if not counts[split].any():
+            hint = "add labelled photos: curate add PATH; or make the workspace again from a source with more"
+            raise DataError(f"{split} holds no labelled object, so a round cannot be played", hint=hint)
     return ImageSet(
         classes=classes,
         photos={split: len(images.rows_of(split)) for split in SPLITS},
@@ -96,9 +103,10 @@ def plan(desk: Desk, frozen: Frozen, briefs: Briefs) -> Plan:
     """Lay out every picture of every brief."""
     priors = _priors(frozen)
     requests: list[GenerationRequest] = []
+    seed = int(digest_of([desk.config.generate.seed, frozen.folder.number])[:12], 16)  # each round asks for new ones
     for brief in briefs.briefs:
         if brief.action == "generate":
-            requests += layout.plan(brief, priors, count=brief.pictures, seed=desk.config.generate.seed)
+            requests += layout.plan(brief, priors, count=brief.pictures, seed=seed)
     return Plan(
         requests=frozen.folder.save_lines("plan.requests.jsonl", requests),
         count=len(requests),
@@ -128,8 +136,7 @@ def review(desk: Desk, frozen: Frozen, batch: Batch) -> Review:
     verdicts: list[Verdict] = []
     if pictures:
         board = desk.board()
-        decisions = board.read_decisions()
-        by_hand = dict(zip(decisions.request_id.tolist(), decisions.accepted.tolist(), strict=True))
+        by_hand = _collect(desk.ledger.root / "decisions.json", board)
         verdicts = [_override(verdict, by_hand) for verdict in judge_by_rule(pictures, settings=desk.config.review)]
         board.publish_verdicts(verdicts)
     reasons = [_kind_of(verdict.reason) for verdict in verdicts if not verdict.accepted]
@@ -145,8 +152,7 @@ def compare(desk: Desk, frozen: Frozen, models: Mapping[str, ModelVersion]) -> C
     """Open test: judge champion, control and candidate on it."""
     prefixed = {f"compare.{role}": model for role, model in models.items()}
     judged = dict(zip(models, _judge(desk, frozen, prefixed, split="test"), strict=True))
-    test_ids = frozen.images.id[frozen.images.rows_of("test")]
-    return Comparison(**judged, test_photos=digest_of(sorted(map(str, test_ids))))
+    return Comparison(**judged, test_photos=photos_digest(frozen, "test"))
 
 
 def reach_decision(desk: Desk, frozen: Frozen, comparison: Comparison) -> Decision:
@@ -157,7 +163,7 @@ def reach_decision(desk: Desk, frozen: Frozen, comparison: Comparison) -> Decisi
         candidate=_on_test(frozen, comparison.candidate),
         classes=frozen.image_set.classes,
         settings=desk.config.decide,
-        openings=1 + openings_before(desk.ledger, frozen.folder, comparison.test_photos),
+        openings=openings_of(desk.ledger, comparison.test_photos),
         rng=np.random.default_rng(0),
     )
 
@@ -220,14 +226,30 @@ def _on_test(frozen: Frozen, evaluation: Evaluation) -> Judged:
     return Judged(evaluation, curves)
 
 
-def openings_before(ledger: Ledger, folder: RoundFolder, test_photos: str | None = None) -> int:
-    """Count how often test was opened in earlier rounds; with `test_photos`, only that set of photos."""
-    earlier = [other.read("compare", Comparison) for other in ledger.rounds() if other.number < folder.number]
-    return sum(1 for found in earlier if found and test_photos in (None, found.test_photos))
+def openings_of(ledger: Ledger, test_photos: str) -> int:
+    """Count how often these test photos have been opened: in every round, and in steps that were moved aside."""
+    paths = (ledger.root / "rounds").glob("*/**/compare.json")
+    opened = [json.loads(path.read_text(encoding="utf-8"))["record"]["test_photos"] for path in paths]
+    return opened.count(test_photos)
+
+
+def photos_digest(frozen: Frozen, split: Split) -> str:
+    """Give the digest of the ids of a split's photos."""
+    return digest_of(sorted(frozen.images.id[frozen.images.rows_of(split)].tolist()))
 
 
 def _priors(frozen: Frozen) -> Priors:
     return Priors.of_train(frozen.images, frozen.labels, frozen.image_set.classes)
+
+
+def _collect(journal: Path, board: Board) -> dict[str, bool]:
+    """Copy what people decided by tags into the workspace's journal, newer decisions over older ones, and give all."""
+    found = board.read_decisions()
+    known: dict[str, bool] = json.loads(journal.read_text(encoding="utf-8")) if journal.is_file() else {}
+    known |= dict(zip(found.request_id.tolist(), found.accepted.tolist(), strict=True))
+    if known:
+        write_json(journal, known)
+    return known
 
 
 def _kind_of(reason: str) -> str:

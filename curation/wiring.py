@@ -17,7 +17,7 @@ from curation.demo import FILE_COUNT, demo_files
 from curation.desk import Desk, Frozen, Profile
 from curation.doctor import database_uri
 from curation.gather import gather
-from curation.imports import Import, imports_of, placed, tables_of, take_in
+from curation.imports import Import, first_import, imports_of, placed, tables_of, take_in
 from curation.ledger import CONFIG_NAME, Ledger
 from curation.progress import progress_of
 from curation.report import render
@@ -58,9 +58,8 @@ def desk_of(ledger: Ledger) -> Iterator[Desk]:
     config = load_config(root / CONFIG_NAME)
     profile = profile_of(config.training)
     registry = Registry(root / "models")
+    first_import(root)
     brought = imports_of(root)
-    if not brought:
-        raise UsageError(f"{root} holds no photos", hint="make the workspace again: curate init DIR --from PATH")
     first = next((item.model_id for item in brought if item.model_id), None)
     with ExitStack() as stack:
         detector = detector_of(root, registry, profile)
@@ -95,9 +94,7 @@ def init(
     if model and not model.is_file():
         raise UsageError(f"{model} is no file", hint="give the path of the detector's .pt file")
     found = _read(source, format, allow_bad=allow_bad)
-    write_text(
-        folder / CONFIG_NAME, f"# What differs from the defaults; configs/default.yaml explains every key.\n{settings}"
-    )
+    write_text(folder / CONFIG_NAME, CONFIG_HEAD + settings)
     ledger = Ledger(folder.resolve(), time.time)  # noqa: TID251
     with ledger.writing("curate init"):
         profile = profile_of(load_config(folder / CONFIG_NAME).training)
@@ -129,6 +126,7 @@ def draw_demo(folder: Path) -> None:
 def add(ledger: Ledger, source: str, *, format: Format | None, allow_bad: bool) -> Import:  # noqa: A002
     """Bring more photos: those without a split go into train, and by a fixed share into val and test."""
     found = _read(source, format, allow_bad=allow_bad)
+    first_import(ledger.root)
     earlier = imports_of(ledger.root)
     return take_in(
         ledger.root,
@@ -144,7 +142,7 @@ def add(ledger: Ledger, source: str, *, format: Format | None, allow_bad: bool) 
 
 def write_report(ledger: Ledger) -> Path:
     """Write report.html of the last round; takes no lock."""
-    first = imports_of(ledger.root)[0]
+    first = first_import(ledger.root)
     path = ledger.root / "report.html"
     given = gather(ledger, dataset=first.source, drawn=first.drawn, read_pixels=dataset.read_pixels)
     write_text(path, render(given))

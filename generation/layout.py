@@ -179,18 +179,22 @@ def _request(brief: Brief, sampler: _Sampler, turns: Ints, index: int, seed: int
     for photo in [turns[index % len(turns)], *rng.choice(turns, PHOTOS_TRIED - 1)]:
         objects = tuple(sampler.objects(int(photo), count, rng))
         if objects:
-            return _identified(brief, seed, str(sampler.priors.images.id[photo]), objects)
+            return _identified(brief, seed, sampler.priors, int(photo), objects)
     return None
 
 
-def _identified(brief: Brief, seed: int, background_id: str, objects: tuple[PasteObject, ...]) -> GenerationRequest:
+def _identified(
+    brief: Brief, seed: int, priors: Priors, background: int, objects: tuple[PasteObject, ...]
+) -> GenerationRequest:
+    cut_from = [int(priors.labels.image[priors.label_rows[wish.source_id]]) for wish in objects]
     request = GenerationRequest(
         request_id="",
         brief_id=brief.brief_id,
         finding_id=brief.finding_id,
         backend="paste",
         seed=seed,
-        background_id=background_id,
+        background_id=str(priors.images.id[background]),
+        labels_digest=priors.labels_digest([background, *cut_from]),
         objects=objects,
     )
     return request.model_copy(update={"request_id": digest_of(request.model_dump(mode="json", exclude={"request_id"}))})

@@ -59,11 +59,12 @@ class PastePainter:
         )
 
     def _cutout(self, source_id: str) -> Cutout:
-        path = self.workspace / "cutouts" / source_id[:2] / f"{source_id}.png"
-        if path.is_file():
-            return self.doors.load_cutout(path)
         label = self.priors.label_rows[source_id]
         photo = int(self.priors.labels.image[label])
+        name = digest_of([source_id, self.priors.labels_digest([photo])])  # an edited box is another cut-out
+        path = self.workspace / "cutouts" / name[:2] / f"{name}.png"
+        if path.is_file():
+            return self.doors.load_cutout(path)
         made = self.doors.cut(
             self.doors.read_pixels(self.workspace / str(self.priors.images.path[photo])),
             self.priors.labels.xyxy[label],

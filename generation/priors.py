@@ -1,5 +1,6 @@
 """What train looks like: the photos to paint on, the real places and sizes, and the objects that can be cut out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -9,6 +10,7 @@ import numpy as np
 from generation.records import GenerationRequest
 from training.boxes import Bools, BoxTable, Floats, ImageTable, Ints, area, overlap
 from training.errors import DataError
+from training.files import digest_of
 
 MIN_SIDE_PX = 8  # a smaller object shows too little to be cut out
 MAX_OVERLAP = 0.2  # of the smaller box; on real photos of blood, 0.1 would lose a fifth of the platelets
@@ -49,6 +51,19 @@ class Priors:
         """Give each label's width and height in pixels of its photo, (n, 2)."""
         boxes = pixel_boxes(self.labels.xyxy, *_photo_sizes(self.labels, self.images))
         return np.asarray(boxes[:, 2:] - boxes[:, :2])
+
+    @cached_property
+    def _label_digests(self) -> list[str]:
+        """Each photo's labels as a digest."""
+        found = []
+        for photo in range(len(self.images)):
+            labels = self.labels.take(self.rows_on[photo])
+            found.append(digest_of([labels.id.tolist(), labels.label.tolist(), labels.xyxy.tolist()]))
+        return found
+
+    def labels_digest(self, photos: Iterable[int]) -> str:
+        """Give the digest of the labels on some photos: it changes when somebody edits one of them."""
+        return digest_of([self._label_digests[photo] for photo in sorted(set(photos))])
 
     @cached_property
     def photo_rows(self) -> dict[str, int]:

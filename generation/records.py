@@ -53,6 +53,8 @@ class GenerationRequest(Record):
     seed: int = Field(ge=0)
     background_id: str
     """Id of the train photo that is painted on."""
+    labels_digest: str
+    """Digest of the labels of that photo and of those that objects are cut from: an edited label is a new request."""
     objects: tuple[PasteObject, ...] = Field(min_length=1)
 
 

@@ -141,7 +141,7 @@ class TrainingMix(Record):
 
 
 class ModelVersion(Record):
-    """Weights with their origin; `model_id` is the digest of the weights file."""
+    """Weights with their origin; `model_id` is the digest of their tensors."""
 
     model_id: str
     classes: tuple[str, ...]

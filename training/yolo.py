@@ -79,7 +79,8 @@ def predict(request: dict[str, Any], folder: Path, say: Say) -> dict[str, Any]:
     for number, weights in enumerate(request["weights"]):
         model = _load(weights)
         names.append([str(name) for _, name in sorted(model.names.items())])
-        columns: dict[str, list[Any]] = {"image": [], "label": [], "xyxy": [], "score": []}
+        columns: dict[str, list[Any]] = {"image": [np.zeros(0, np.int64)], "label": [np.zeros(0, np.int64)]}
+        columns |= {"xyxy": [np.zeros((0, 4))], "score": [np.zeros(0)]}
         for row, result in enumerate(_results(model, request["images"], request)):
             boxes = result.boxes.cpu().numpy()
             columns["image"].append(np.full(len(boxes), row, np.int64))

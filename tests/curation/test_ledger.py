@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from curation.ledger import CONFIG_NAME, STEPS, Ledger, RoundFolder
-from curation.records import Decision
+from curation.records import Batch, Decision
 from curation.status import status_of
 from training.errors import CurateError, DamagedFile, StepChanged, UsageError, WorkspaceBusy
 from training.files import TEMPORARY_PREFIX, write_json
@@ -331,6 +331,25 @@ def test_status_of_a_fresh_workspace_is_empty(ledger: Ledger) -> None:
     assert status_of(ledger) == {"champion": None, "rounds": [], "waiting_for": None}
 
 
+def batch(*, made: int) -> Batch:
+    lines = FileRef(name="lines", digest="d")
+    return Batch(pictures=lines, failures=lines, made=made, failed=0)
+
+
+def test_a_batch_without_pictures_waits_for_nobody(ledger: Ledger) -> None:
+    ledger.open_round().once("generate", Batch, lambda: batch(made=0))
+    assert status_of(ledger)["waiting_for"] is None
+
+
+def test_an_interrupted_run_keeps_its_aim_and_a_finished_one_sets_a_new_one(ledger: Ledger) -> None:
+    assert ledger.aim(3) == 3
+    ledger.open_round().once("decide", Decision, decision)
+    assert ledger.aim(3) == 3
+    assert ledger.aim(1) == 2, "another wish is another aim"
+    ledger.arrive()
+    assert ledger.aim(3) == 4
+
+
 def test_status_has_the_promised_shape(ledger: Ledger, clock: Clock) -> None:
     folder = ledger.open_round()
 
@@ -339,7 +358,7 @@ def test_status_has_the_promised_shape(ledger: Ledger, clock: Clock) -> None:
         return Made(value=1)
 
     folder.once("freeze", Made, slow)
-    folder.once("generate", Made, lambda: Made(value=1))
+    folder.once("generate", Batch, lambda: batch(made=8))
     none_yet = dict.fromkeys(STEPS)
     assert status_of(ledger) == {
         "champion": None,

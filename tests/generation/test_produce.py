@@ -25,6 +25,7 @@ def request(number):
         backend="paste",
         seed=number,
         background_id="p",
+        labels_digest="l",
         objects=(one,),
     )
 
