@@ -23,10 +23,10 @@ ReadPixels = Callable[[Path], Pixels]
 
 def gather(ledger: Ledger, *, dataset: str, drawn: bool, read_pixels: ReadPixels) -> ReportInput:
     """Give the report's input for the last round; raises `UsageError` where no round was begun."""
-    rounds = ledger.rounds()
+    rounds = [folder for folder in ledger.rounds() if folder.finished("freeze")]
     images = rounds[-1].read("freeze", ImageSet) if rounds else None
     if images is None:
-        raise UsageError("there is nothing to report yet", hint="curate analyze")
+        raise UsageError("there is nothing to report yet", hint="start a round first: curate analyze")
     folder = rounds[-1]
     findings = folder.read("analyze", Findings)
     batch = folder.read("generate", Batch)

@@ -80,11 +80,11 @@ def locked(folder: Path, command: str) -> Iterator["Ledger"]:
 def writing(folder: Path, command: str, *, redo: str | None = None, yes: bool = False) -> Iterator["Desk"]:
     """Hold the workspace and bind everything that a round needs; `redo` first moves steps aside."""
     with locked(folder, command) as ledger:
-        if redo:
-            _redo(ledger, redo, yes=yes)
         from curation import wiring
 
         with wiring.desk_of(ledger) as desk:
+            if redo:  # only now, since the configuration has been read and found good
+                _redo(ledger, redo, yes=yes)
             yield desk
 
 
