@@ -56,8 +56,17 @@ def test_a_second_writer_is_told_at_once_who_holds_the_workspace(workspace: Path
 
 def _start(workspace: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [*CURATE, "run", "-C", str(workspace)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*CURATE, "run", "-C", str(workspace)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_ctrl_c,
     )
+
+
+def _heed_ctrl_c() -> None:
+    """A shell starts background jobs with Ctrl-C ignored, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _kill_in(workspace: Path, phase: str, delay_s: float) -> None:
