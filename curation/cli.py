@@ -277,4 +277,20 @@ def doctor(folder: Folder = HERE, as_json: Json = False) -> None:
 def main() -> None:
     """Run the command line."""
     arguments = sys.argv[1:] or ["--help"]
-    shell.leave_with(lambda: app(arguments, prog_name="curate", standalone_mode=False))
+    shell.leave_with(lambda: _quick_status(arguments) or app(arguments, prog_name="curate", standalone_mode=False))
+
+
+def _quick_status(arguments: list[str]) -> bool:
+    """Do a plain `status` at once, and say whether it was one: typer's parser would load pydantic first."""
+    match arguments:
+        case ["status"]:
+            status()
+        case ["status", "--json"]:
+            status(as_json=True)
+        case ["status", "-C", folder]:
+            status(folder=Path(folder))
+        case ["status", "-C", folder, "--json"]:
+            status(folder=Path(folder), as_json=True)
+        case _:
+            return False
+    return True

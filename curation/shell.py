@@ -44,7 +44,7 @@ def leave_with(command: Callable[[], object]) -> None:
         code = _interrupted("interrupted", INTERRUPTED)
     except Terminated:
         code = _interrupted("ended by a signal", TERMINATED)
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code if isinstance(code, int) and not isinstance(code, bool) else 0)
 
 
 class Terminated(BaseException):
