@@ -11,7 +11,6 @@ from training.errors import Waiting
 from training.records import Evaluation, ImageSet, ModelVersion, TrainingMix
 
 Until = Literal["evaluate", "analyze", "generate", "review", "decide"]
-ORDER: tuple[Until, ...] = ("evaluate", "analyze", "generate", "review", "decide")
 
 
 def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:

@@ -1,4 +1,4 @@
-"""What each step of a round does up to the review: from records to a record."""
+"""What each step of a round does, from records to a record; the training of arms is in `arms`."""
 
 import json
 from collections.abc import Mapping

@@ -41,8 +41,6 @@ MAX_SILENCE_S = 900.0  # a single step on a slow machine may take minutes; nothi
 TITLES = {"fit": "training", "predict": "predicting", "inspect": "loading weights"}
 CPU_PROFILE = Profile(device="cpu", imgsz=256, max_updates=200, scratch_updates=450)
 GPU_PROFILE = Profile(device="0", imgsz=640, max_updates=3000, scratch_updates=10_000)
-
-
 CONFIG_HEAD = "# What differs from the defaults; configs/default.yaml explains every key.\n"
 DEMO_SETTINGS = """\
 training:
