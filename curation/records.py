@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from generation.records import Brief, SizeBin
-from training.records import Evaluation, FileRef, Interval, Record
+from training.records import ErrorKind, Evaluation, FileRef, Interval, Record
 
 Status = Literal["confirmed", "refuted", "open"]
 MIN_RELIABLE_PHOTOS = 50
@@ -13,19 +13,34 @@ MIN_RELIABLE_PHOTOS = 50
 Outcome = Literal["promoted", "rejected", "inconclusive"]
 
 
+class Condition(Record):
+    """One condition of a slice: a column of the error table has one of its values."""
+
+    column: str
+    value: str
+
+
 class Finding(Record):
-    """A slice of the labelled objects on which the detector may be weak, with its test.
+    """A slice of the labelled objects of val on which the detector may be weak, with its test.
 
     The effect is recall of the rest minus recall of the slice: positive means that the slice is weaker.
     """
 
     finding_id: str
+    conditions: tuple[Condition, ...]
+    """All of them hold for the objects of the slice."""
+    origin: Literal["pre-specified", "search", "cluster", "llm"]
+    """Who proposed it."""
+    claim: str = ""
+    """What the language model expected, in its words; empty where it did not propose the slice."""
+    tested_on: Literal["val", "confirm"]
+    """All of val, or the half that no proposal has seen."""
     label: str | None
     """The class of the slice, None for every class."""
     size: SizeBin | None
     """The COCO size of the slice, None for any size."""
     words: str
-    """The slice in words: `small cone`."""
+    """The slice in words: `small cone, camera: gate`."""
     versus: str
     """What it was compared with, in words: `other classes`."""
     status: Status
@@ -33,6 +48,7 @@ class Finding(Record):
     photos: int
     recall: float
     recall_rest: float
+    """Recall of the rest, its classes weighted as in the slice."""
     effect: Interval
     p: float
     q: float
@@ -43,10 +59,50 @@ class Finding(Record):
     """Missed objects of the slice by class."""
     objects_to_settle: int | None
     """For an open finding: about how many labelled objects of the slice would settle it."""
+    explained_by: str | None = None
+    """Id of the simpler or sharper finding that explains this one, where there is one."""
     evidence: tuple[str, ...]
     """Ids of missed labels, at most 24, largest first."""
     view: str
     """Name of the saved view."""
+
+
+class Shortage(Record):
+    """What train shows too rarely, compared with val or with what the configuration says to expect."""
+
+    finding_id: str
+    conditions: tuple[Condition, ...]
+    label: str
+    words: str
+    """What is rare, in words: `cone, light: dark`."""
+    why: str
+    """The counts behind it, in a sentence."""
+    train_objects: int
+    val_objects: int
+    recall: float | None
+    """Of these objects on val, None where val has none."""
+    evidence: tuple[str, ...]
+    """Ids of labels on val, else train, at most 24, largest first."""
+    view: str
+
+
+class KindGain(Record):
+    """An error kind of one class, or of all, and the AP50 that fixing it alone would return (dAP of the TIDE paper)."""
+
+    kind: ErrorKind
+    label: str | None
+    count: int
+    ap_gain: float
+
+
+class Suspects(Record):
+    """Labels of train and val that are probably wrong: to be mended by people, never a reason to generate."""
+
+    table: FileRef
+    """`training.suspects.SuspectTable`."""
+    counts: dict[Literal["train", "val"], dict[str, int]]
+    """By split and kind."""
+    view: str
 
 
 class Findings(Record):
@@ -56,6 +112,11 @@ class Findings(Record):
     split: Literal["val"]
     min_effect: float
     max_q: float
+    shortages: tuple[Shortage, ...] = ()
+    kinds: tuple[KindGain, ...] = ()
+    suspects: Suspects | None = None
+    note: str = ""
+    """What could not be tested, and why."""
 
 
 class Briefs(Record):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from curation import decide, diagnose, slices
+from curation import decide
+from curation import old_slices as slices
 from curation.brief import make_briefs
 from curation.compare import Judged
 from curation.desk import Board, Desk, Frozen, JudgedSplit
@@ -68,7 +69,7 @@ def find_weak_slices(desk: Desk, frozen: Frozen, evaluation: Evaluation) -> Find
     """Test the pre-specified slices on val, and save a view of the missed objects of each."""
     judged = load_judged(frozen, evaluation)
     classes = frozen.image_set.classes
-    table = diagnose.error_table(judged.images, judged.labels, judged.errors.label_found)
+    table = slices.error_table(judged.images, judged.labels, judged.errors.label_found)
     found = slices.find(
         table,
         classes=classes,

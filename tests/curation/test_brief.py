@@ -15,7 +15,8 @@ from training.records import Interval
 
 def finding(label: str | None, size: Any = None, *, gain: float = 0.1, **changes: Any) -> Finding:
     given: dict[str, Any] = {
-        "finding_id": digest_of([label, size]), "label": label, "size": size, "versus": "other classes",
+        "finding_id": digest_of([label, size]), "conditions": (), "origin": "pre-specified", "tested_on": "val",
+        "label": label, "size": size, "versus": "other classes",
         "words": " ".join(word for word in (size, label or "objects") if word), "status": "confirmed", "objects": 40,
         "photos": 20, "recall": 0.5, "recall_rest": 0.8, "effect": Interval(value=0.3, low=0.1, high=0.5, photos=20),
         "p": 0.001, "q": 0.01, "gain": gain, "missed": {label: 20} if label else {"cone": 12, "hat": 20},

@@ -100,6 +100,9 @@ def evaluation(split: str, aps: dict[str, float | None], photos: int = 60) -> Ev
 
 def finding(number: int, label: str = "cone", status: str = "confirmed", effect: float = 0.38) -> Finding:
     return Finding(
+        conditions=(),
+        origin="pre-specified",
+        tested_on="val",
         finding_id=f"f{number}",
         label=label,
         size="small",

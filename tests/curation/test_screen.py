@@ -50,6 +50,9 @@ def evaluation(scores: list[ClassScore]) -> Evaluation:
 
 def finding(number: int = 1, words: str = "small cone", status: str = "confirmed", effect: float = 0.38) -> Finding:
     return Finding(
+        conditions=(),
+        origin="pre-specified",
+        tested_on="val",
         finding_id=f"f{number}",
         label="cone",
         size="small",

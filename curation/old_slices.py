@@ -19,9 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from curation.diagnose import ErrorTable
 from curation.records import Finding, Findings, Status
-from training.boxes import SIZE_BINS, Bools, Floats
+from training.boxes import SIZE_BINS, Bools, BoxTable, Floats, ImageTable, Ints, Table, Texts, size_bin
 from training.files import digest_of
 from training.records import Interval
 
@@ -30,6 +29,25 @@ POWER = 0.8
 # With fewer, the variance between photos is a guess. In simulated null worlds with the rest on five photos, 36 % of
 # rounds had a false finding without both this and the degrees of freedom of the side on fewer photos, 1 % with both.
 MIN_VARIED_PHOTOS = 5
+
+
+@dataclass(frozen=True)
+class ErrorTable(Table):
+    """The labelled objects of one split, and whether the detector found them at its operating point."""
+
+    id: Texts
+    photo: Ints
+    """Row of the `ImageTable`: objects of one photo are not independent."""
+    label: Ints
+    size: Ints
+    """Number into `training.boxes.SIZE_BINS`."""
+    found: Bools
+    """A prediction of the same class at `min_score` or more overlaps it with an IoU of at least 0.5."""
+
+
+def error_table(images: ImageTable, labels: BoxTable, found: Bools) -> ErrorTable:
+    """Give the error table of labels, `found` being parallel to them."""
+    return ErrorTable(id=labels.id, photo=labels.image, label=labels.label, size=size_bin(labels, images), found=found)
 
 
 @dataclass(frozen=True)
@@ -165,6 +183,9 @@ def _finding(
     rows = rows[np.argsort(-areas[rows], kind="stable")][:MAX_EVIDENCE]
     return Finding(
         finding_id=finding_id,
+        conditions=(),
+        origin="pre-specified",
+        tested_on="val",
         label=label,
         size=size,
         words=words,

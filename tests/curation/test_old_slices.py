@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from curation import slices
-from curation.diagnose import ErrorTable, error_table
+from curation import old_slices as slices
+from curation.old_slices import MAX_EVIDENCE, Effect, ErrorTable, Slice, error_table
 from curation.records import Finding, Findings
-from curation.slices import MAX_EVIDENCE, Effect, Slice
 from training.boxes import SIZE_BINS, BoxTable, ImageTable
 
 CLASSES = ("cone", "hat", "vest")
