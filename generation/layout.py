@@ -53,8 +53,13 @@ def cannot_serve(brief: Brief, priors: Priors, settings: LayoutSettings | None =
         return f"train holds no {brief.label}"
     if not (of_class & priors.usable).any():
         return f"every {brief.label} in train is cut off, overlaps another object or is too small to be cut out"
-    if not len(_sources(priors, number, _bounds(brief.size), settings or LayoutSettings())):
+    settings = settings or LayoutSettings()
+    if not len(_sources(priors, number, _bounds(brief.size), settings)):
         return f"no {brief.label} in train can be scaled to the size {brief.size} without spoiling it"
+    if not len(_own_sources(brief, priors, settings)):
+        return f"no {brief.label} in train that looks as wanted can be cut out"
+    if not len(_backgrounds(brief, priors)):
+        return "train has no photo like those that are wanted"
     return None
 
 
@@ -70,7 +75,7 @@ def plan(
     if reason := cannot_serve(brief, priors, settings):
         raise DataError(f"brief {brief.brief_id} cannot be served: {reason}", hint="label more real photos instead")
     sampler = _Sampler(brief, priors, settings)
-    turns = np.random.default_rng(_seed(brief, -1, seed)).permutation(len(priors.images))
+    turns = np.random.default_rng(_seed(brief, -1, seed)).permutation(_backgrounds(brief, priors))
     made = (_request(brief, sampler, turns, index, _seed(brief, index, seed)) for index in range(count))
     return tuple(request for request in made if request)
 
@@ -97,6 +102,7 @@ class _Sampler:
         self.middles = (xyxy[:, :2] + xyxy[:, 2:]) / 2
         self.bounds = {number: _bounds(brief.size if number == own else None) for number in range(len(priors.classes))}
         self.sources = {number: _sources(priors, number, self.bounds[number], settings) for number in self.bounds}
+        self.sources[own] = _own_sources(brief, priors, settings)
         self.others = [number for number, rows in self.sources.items() if number != own and len(rows)]
         self.places = {number: _places(priors, number) for number in self.bounds}
 
@@ -217,6 +223,18 @@ def _sources(priors: Priors, number: int, bounds: tuple[float, float], settings:
     own_px2 = priors.sizes_px().prod(axis=1)
     reaches = (own_px2 * settings.max_scale**2 >= bounds[0]) & (own_px2 * settings.min_scale**2 <= bounds[1])
     return np.flatnonzero(reaches & priors.usable & (priors.labels.label == number))
+
+
+def _own_sources(brief: Brief, priors: Priors, settings: LayoutSettings) -> Ints:
+    """Give the rows of the labels of the brief's class that can be shown and look as it wants."""
+    rows = _sources(priors, priors.classes.index(brief.label), _bounds(brief.size), settings)
+    return rows[np.isin(priors.labels.id[rows], brief.source_ids)] if brief.source_ids else rows
+
+
+def _backgrounds(brief: Brief, priors: Priors) -> Ints:
+    """Give the rows of the photos that a brief may be painted on."""
+    rows = np.arange(len(priors.images))
+    return rows[np.isin(priors.images.id, brief.background_ids)] if brief.background_ids else rows
 
 
 def _places(priors: Priors, number: int) -> Ints:

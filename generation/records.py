@@ -25,6 +25,10 @@ class Brief(Record):
     pictures: int = Field(ge=0)
     reason: str
     """Why this action and this number, in words."""
+    background_ids: tuple[str, ...] = ()
+    """Ids of the train photos that may be painted on, where what is missing is a kind of photo; empty for any."""
+    source_ids: tuple[str, ...] = ()
+    """Ids of the train labels of the class that may be shown, where it is a look; empty for any."""
 
 
 class PasteObject(Record):

@@ -184,3 +184,22 @@ def test_a_full_photo_gets_nothing(drawn, wish):
     requests = plan(wish(), crowded, count=40, seed=0)
     assert len(requests) == 40
     assert str(priors.images.id[0]) not in {request.background_id for request in requests}
+
+
+def test_a_brief_about_a_kind_of_photo_is_painted_on_such_photos_alone(drawn, wish):
+    allowed = tuple(drawn.priors.images.id[:2].tolist())
+    requests = plan(wish(background_ids=allowed), drawn.priors, count=20, seed=0)
+    assert {request.background_id for request in requests} == set(allowed)
+
+
+def test_a_brief_about_a_look_shows_such_objects_alone(drawn, wish):
+    own = drawn.priors.labels.label == drawn.priors.classes.index("ball")
+    allowed = drawn.priors.labels.id[own & drawn.priors.usable][:2].tolist()
+    requests = plan(wish(source_ids=tuple(allowed)), drawn.priors, count=20, seed=0)
+    shown = {one.source_id for request in requests for one in request.objects if one.label == "ball"}
+    assert shown == set(allowed)
+
+
+@pytest.mark.parametrize("where", ["background_ids", "source_ids"])
+def test_a_brief_about_what_train_lacks_cannot_be_served(drawn, wish, where):
+    assert cannot_serve(wish(**{where: ("0" * 24,)}), drawn.priors)
