@@ -49,18 +49,15 @@ def cannot_serve(brief: Brief, priors: Priors, settings: LayoutSettings | None =
     if number is None:
         return f"the dataset has no class {brief.label}"
     of_class = priors.labels.label == number
-    if not of_class.any():
-        return f"train holds no {brief.label}"
     if not (of_class & priors.usable).any():
-        return f"every {brief.label} in train is cut off, overlaps another object or is too small to be cut out"
+        unusable = f"every {brief.label} in train is cut off, overlaps another object or is too small to be cut out"
+        return unusable if of_class.any() else f"train holds no {brief.label}"
     settings = settings or LayoutSettings()
     if not len(_sources(priors, number, _bounds(brief.size), settings)):
         return f"no {brief.label} in train can be scaled to the size {brief.size} without spoiling it"
     if not len(_own_sources(brief, priors, settings)):
         return f"no {brief.label} in train that looks as wanted can be cut out"
-    if not len(_backgrounds(brief, priors)):
-        return "train has no photo like those that are wanted"
-    return None
+    return None if len(_backgrounds(brief, priors)) else "train has no photo like those that are wanted"
 
 
 def plan(

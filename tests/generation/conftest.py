@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -94,10 +95,9 @@ def real() -> Dataset:
 def wish():
     """Makes briefs."""
 
-    def brief(label: str = "ball", size: SizeBin | None = None, brief_id: str = "b1") -> Brief:
-        return Brief(
-            brief_id=brief_id, finding_id="f1", action="generate", label=label, size=size, pictures=5, reason="a test"
-        )
+    def brief(label: str = "ball", size: SizeBin | None = None, **given: Any) -> Brief:
+        usual = {"brief_id": "b1", "finding_id": "f1", "action": "generate", "pictures": 5, "reason": "a test"}
+        return Brief.model_validate(usual | {"label": label, "size": size} | given)
 
     return brief
 
