@@ -1,55 +1,177 @@
-"""What to do about the confirmed findings: pictures where the generator can make them, labels from people where not.
+"""What to do about each finding: pictures where the generator can make them, else labels from people, or nothing.
 
-* Only confirmed findings are acted on. One that lies within another confirmed finding of the same class that gains
-  more is left to that one.
-* A finding over all classes asks for the class of which it misses most objects.
-* The budget is shared in proportion to `gain`; every funded finding gets `min_pictures`, and where the budget is too
-  small for that, the findings that gain least get nothing.
-* What the generator cannot serve becomes a request to label real photos, with the generator's reason.
+For each finding the first rule that fits decides, and the action says which:
+
+* not confirmed: nothing; an open one says how many objects would settle it
+* explained by another finding: nothing, it is left to that one
+* at least a third of what it misses are suspected labels: fix labels
+* on fewer than 10 photos of val: label, since nothing could judge what pictures do for it
+* fixing it would return no AP: nothing
+* it lies within a finding of the same class that is acted on and gains more: nothing, it is left to that one
+* the generator cannot make it: label, with the generator's reason
+* else: generate, unless the budget is too small to give it `min_pictures`
+
+A shortage counts as confirmed: it rests on counts, and its gain on what val misses.
+
+A finding over all classes asks for the class of which it misses most objects. The budget is shared in proportion to
+the AP that fixing the finding would return, never by how frequent a class is; every funded finding gets at least
+`min_pictures`, and where the budget is too small for that, those that gain least get nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from curation.records import Briefs, Finding, Findings
-from generation.records import Brief
+from curation.records import Action, ActionName, Briefs, Condition, Finding, Findings, Shortage
+from curation.serving import Means
+from generation.records import Brief, SizeBin
 from training.files import digest_of
 
+MIN_SUSPECT_SHARE = 1 / 3
+MIN_VAL_PHOTOS = 10
 CannotServe = Callable[[Brief], str | None]
 """Why the generator cannot make what a brief asks for, None where it can."""
+MeansFor = Callable[[Sequence[Condition], str], Means | str]
+"""What a brief about conditions of a class is limited to, or why it cannot be served."""
 
 
-def make_briefs(found: Findings, *, pictures: int, min_pictures: int, cannot_serve: CannotServe) -> Briefs:
-    """Turn findings and a budget of pictures into briefs."""
-    wanted = _worth_acting_on(found.findings)
-    if not wanted:
-        return Briefs(briefs=(), note="no finding was confirmed, so there is nothing to make pictures for")
-    reasons = {finding.finding_id: cannot_serve(_generate(finding, 0)) for finding in wanted}
-    funded = [finding for finding in wanted if reasons[finding.finding_id] is None][: max(1, pictures // min_pictures)]
-    counts = _shares([finding.gain for finding in funded], pictures, min_pictures)
-    briefs = [_generate(finding, count) for finding, count in zip(funded, counts, strict=True)]
-    briefs += [_label_brief(f, reason) for f in wanted if (reason := reasons[f.finding_id]) is not None]
-    note = "" if funded else "the generator can serve none of the confirmed findings: real photos have to be labelled"
-    return Briefs(briefs=tuple(briefs), note=note)
+@dataclass(frozen=True)
+class Want:
+    """A finding or a shortage as far as acting on it goes."""
+
+    finding_id: str
+    label: str
+    size: SizeBin | None
+    conditions: tuple[Condition, ...]
+    gain: float
+    photos: int
+    """Of val that hold it."""
+    because: str
+    """What was measured, in words."""
+    idle: str
+    """Why nothing is done about it whatever else is found, empty where something may be."""
 
 
-def _worth_acting_on(findings: Sequence[Finding]) -> list[Finding]:
-    """Give the confirmed findings by falling gain, without those inside an earlier one."""
-    kept: list[Finding] = []
-    for finding in findings:
-        acts = finding.status == "confirmed" and finding.gain > 0
-        if acts and not any(_lies_within(finding, other) for other in kept):
-            kept.append(finding)
-    return kept
+def make_briefs(
+    found: Findings,
+    *,
+    pictures: int,
+    min_pictures: int,
+    suspect_shares: Mapping[str, float],
+    means_for: MeansFor,
+    cannot_serve: CannotServe,
+) -> Briefs:
+    """Turn findings and a budget of pictures into actions and briefs.
+
+    `suspect_shares` gives, by finding id, the share of its missed objects that are suspected labels.
+    """
+    wants = [*map(_of_finding, found.findings), *map(_of_shortage, found.shortages)]
+    actions: dict[str, Action] = {}
+    briefs: dict[str, Brief] = {}
+    acted: list[Want] = []
+    for want in sorted(wants, key=lambda each: -each.gain):
+        key = want.finding_id
+        name, reason = _rule(want, acted, suspect_shares.get(key, 0))
+        limits = Means()
+        if name == "generate":
+            name, reason, limits = _serve(want, means_for, cannot_serve)
+        actions[key] = _act(want, name, reason)
+        if name in ("generate", "label"):
+            briefs[key] = _brief(want, name, limits, reason)
+            acted.append(want)
+    _fund(
+        [want for want in acted if actions[want.finding_id].action == "generate"],
+        actions,
+        briefs,
+        pictures,
+        min_pictures,
+    )
+    return Briefs(
+        actions=tuple(actions[want.finding_id] for want in wants),
+        briefs=tuple(sorted(briefs.values(), key=lambda brief: brief.action)),  # those to generate come first
+        note=_note(list(actions.values())),
+    )
 
 
-def _lies_within(finding: Finding, other: Finding) -> bool:
-    return _label(finding) == _label(other) and (other.size is None or other.size == finding.size)
+def _rule(want: Want, acted: Sequence[Want], suspect_share: float) -> tuple[ActionName, str]:
+    """Give the action of the first rule that fits, and why; whether the generator can make it is asked later."""
+    wider = next((other for other in acted if _lies_within(want, other)), None)
+    rules: list[tuple[bool, ActionName, str]] = [
+        (bool(want.idle), "nothing", want.idle),
+        (
+            suspect_share >= MIN_SUSPECT_SHARE,
+            "fix labels",
+            f"{suspect_share:.0%} of what it misses are suspected labels",
+        ),
+        (want.photos < MIN_VAL_PHOTOS, "label", f"on {want.photos} photos of val, too few to judge what pictures do"),
+        (want.gain <= 0, "nothing", "fixing it would return no AP"),
+        (wider is not None, "nothing", f"left to the finding {wider.finding_id[:4] if wider else ''}"),
+        (True, "generate", want.because),
+    ]
+    return next((action, reason) for fits, action, reason in rules if fits)
 
 
-def _label(finding: Finding) -> str:
-    if finding.label is not None:
-        return finding.label
-    return max(sorted(finding.missed), key=lambda label: finding.missed[label])
+def _serve(want: Want, means_for: MeansFor, cannot_serve: CannotServe) -> tuple[ActionName, str, Means]:
+    """Give `generate` and what the brief is limited to, or `label` and why the generator cannot serve it."""
+    limits = means_for(want.conditions, want.label)
+    if isinstance(limits, str):
+        return "label", limits, Means()
+    reason = cannot_serve(_brief(want, "generate", limits, ""))
+    return ("label", reason, Means()) if reason else ("generate", want.because, limits)
+
+
+def _fund(
+    wants: Sequence[Want], actions: dict[str, Action], briefs: dict[str, Brief], pictures: int, min_pictures: int
+) -> None:
+    """Share the budget among those who want pictures; who gets none has no brief."""
+    room = max(1, pictures // min_pictures)
+    counts = _shares([want.gain for want in wants[:room]], pictures, min_pictures)
+    for want, count in zip(wants[:room], counts, strict=True):
+        key = want.finding_id
+        briefs[key] = briefs[key].model_copy(update={"pictures": count})
+        actions[key] = actions[key].model_copy(update={"pictures": count, "share": count / pictures})
+    for want in wants[room:]:
+        del briefs[want.finding_id]
+        reason = f"a budget of {pictures} pictures serves {room} findings with {min_pictures} each"
+        actions[want.finding_id] = _act(want, "nothing", reason)
+
+
+def _of_finding(finding: Finding) -> Want:
+    settle = f"; about {finding.objects_to_settle} objects would settle it" if finding.objects_to_settle else ""
+    idle = "" if finding.status == "confirmed" else f"{finding.status}{settle}"
+    if finding.explained_by and not idle:
+        idle = f"explained by the finding {finding.explained_by[:4]}"
+    return Want(
+        finding_id=finding.finding_id,
+        label=finding.label or max(sorted(finding.missed), key=finding.missed.__getitem__, default=""),
+        size=finding.size,
+        conditions=finding.conditions,
+        gain=finding.gain,
+        photos=finding.photos,
+        because=f"{finding.words}: recall {finding.recall:.2f} against {finding.recall_rest:.2f} of {finding.versus}",
+        idle=idle,
+    )
+
+
+def _of_shortage(shortage: Shortage) -> Want:
+    return Want(
+        finding_id=shortage.finding_id,
+        label=shortage.label,
+        size=shortage.size,
+        conditions=shortage.conditions,
+        gain=shortage.gain,
+        photos=shortage.val_photos,
+        because=f"{shortage.words}: {shortage.why}",
+        idle="",
+    )
+
+
+def _lies_within(want: Want, other: Want) -> bool:
+    return want.label == other.label and set(other.conditions) - _class_of(other) <= set(want.conditions)
+
+
+def _class_of(want: Want) -> set[Condition]:
+    return {Condition(column="class", value=want.label)}
 
 
 def _shares(gains: Sequence[float], pictures: int, min_pictures: int) -> list[int]:
@@ -63,15 +185,21 @@ def _shares(gains: Sequence[float], pictures: int, min_pictures: int) -> list[in
     return counts
 
 
-def _generate(finding: Finding, count: int) -> Brief:
-    reason = f"{finding.words}: recall {finding.recall:.2f} against {finding.recall_rest:.2f} of {finding.versus}"
-    return _brief(finding, "generate", count, reason)
+def _act(want: Want, action: ActionName, reason: str) -> Action:
+    return Action(finding_id=want.finding_id, action=action, pictures=0, share=0, reason=reason)
 
 
-def _label_brief(finding: Finding, reason: str) -> Brief:
-    return _brief(finding, "label", 0, reason)
+def _brief(want: Want, action: ActionName, limits: Means, reason: str) -> Brief:
+    wish: dict[str, Any] = {"finding_id": want.finding_id, "action": action, "label": want.label, "size": want.size}
+    wish |= {"background_ids": limits.background_ids, "source_ids": limits.source_ids}
+    return Brief.model_validate(wish | {"brief_id": digest_of(wish), "pictures": 0, "reason": reason})
 
 
-def _brief(finding: Finding, action: str, count: int, reason: str) -> Brief:
-    wish = {"finding_id": finding.finding_id, "action": action, "label": _label(finding), "size": finding.size}
-    return Brief.model_validate(wish | {"brief_id": digest_of(wish), "pictures": count, "reason": reason})
+def _note(actions: Sequence[Action]) -> str:
+    """Say why there is nothing to make pictures for, where that is so."""
+    taken = {action.action for action in actions}
+    if "generate" in taken:
+        return ""
+    if "label" in taken:
+        return "the generator can serve none of the findings: real photos have to be labelled"
+    return "no finding was confirmed that pictures could help, so there is nothing to make"

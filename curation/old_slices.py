@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from curation.records import Finding, Findings, Status
+from curation.records import Condition, Finding, Findings, Status
 from training.boxes import SIZE_BINS, Bools, BoxTable, Floats, ImageTable, Ints, Table, Texts, size_bin
 from training.files import digest_of
 from training.records import Interval
@@ -183,7 +183,7 @@ def _finding(
     rows = rows[np.argsort(-areas[rows], kind="stable")][:MAX_EVIDENCE]
     return Finding(
         finding_id=finding_id,
-        conditions=(),
+        conditions=tuple(Condition(column=c, value=v) for c, v in (("class", label), ("size", size)) if v),
         origin="pre-specified",
         tested_on="val",
         label=label,

@@ -73,14 +73,18 @@ class Shortage(Record):
     finding_id: str
     conditions: tuple[Condition, ...]
     label: str
+    size: SizeBin | None
     words: str
     """What is rare, in words: `cone, light: dark`."""
     why: str
     """The counts behind it, in a sentence."""
     train_objects: int
     val_objects: int
+    val_photos: int
     recall: float | None
     """Of these objects on val, None where val has none."""
+    gain: float
+    """Mean AP that would return if val's missed objects of this kind were found; 0 where val has none."""
     evidence: tuple[str, ...]
     """Ids of labels on val, else train, at most 24, largest first."""
     view: str
@@ -119,9 +123,26 @@ class Findings(Record):
     """What could not be tested, and why."""
 
 
-class Briefs(Record):
-    """What to do about the confirmed findings."""
+ActionName = Literal["generate", "label", "fix labels", "nothing"]
 
+
+class Action(Record):
+    """What is done about a finding, and why."""
+
+    finding_id: str
+    action: ActionName
+    pictures: int = Field(ge=0)
+    share: float = Field(ge=0, le=1)
+    """Of the budget of pictures."""
+    reason: str
+    """The rule that decided it, with its figures."""
+
+
+class Briefs(Record):
+    """What to do about the findings."""
+
+    actions: tuple[Action, ...]
+    """One a finding and shortage, in their order."""
     briefs: tuple[Brief, ...]
     note: str
     """Why there is nothing to generate, where that is so."""

@@ -13,6 +13,7 @@ from curation.compare import Judged
 from curation.desk import Board, Desk, Frozen, JudgedSplit
 from curation.ledger import Ledger, RoundFolder
 from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
+from curation.serving import Means
 from generation import layout
 from generation.priors import Priors
 from generation.records import Failure, GenerationRequest, SyntheticImage, Verdict
@@ -96,6 +97,8 @@ def write_briefs(desk: Desk, frozen: Frozen, findings: Findings) -> Briefs:
         findings,
         pictures=settings.pictures,
         min_pictures=settings.min_pictures,
+        suspect_shares={},
+        means_for=lambda *_: Means(),
         cannot_serve=lambda brief: layout.cannot_serve(brief, priors),
     )
 

@@ -1,5 +1,6 @@
 """From findings to briefs: who is funded, with how much, and what is left to people."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -7,15 +8,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.brief import make_briefs
-from curation.records import Briefs, Finding, Findings
+from curation.records import Briefs, Condition, Finding, Findings, Shortage
+from curation.serving import Means
 from generation.records import Brief
 from training.files import digest_of
 from training.records import Interval
 
+NO_LIMITS = Means()
+
+
+def conditions(label: str | None, size: Any = None, **more: str) -> tuple[Condition, ...]:
+    given = {"class": label, "size": size} | more
+    return tuple(Condition(column=column, value=value) for column, value in given.items() if value)
+
 
 def finding(label: str | None, size: Any = None, *, gain: float = 0.1, **changes: Any) -> Finding:
     given: dict[str, Any] = {
-        "finding_id": digest_of([label, size]), "conditions": (), "origin": "pre-specified", "tested_on": "val",
+        "finding_id": digest_of([label, size, str(changes.get("conditions"))]), "origin": "pre-specified",
+        "tested_on": "val", "conditions": conditions(label, size),
         "label": label, "size": size, "versus": "other classes",
         "words": " ".join(word for word in (size, label or "objects") if word), "status": "confirmed", "objects": 40,
         "photos": 20, "recall": 0.5, "recall_rest": 0.8, "effect": Interval(value=0.3, low=0.1, high=0.5, photos=20),
@@ -25,14 +35,41 @@ def finding(label: str | None, size: Any = None, *, gain: float = 0.1, **changes
     return Finding.model_validate(given | changes)
 
 
-def briefs(*findings: Finding, pictures: int = 100, min_pictures: int = 20, unserved: str = "") -> Briefs:
+def shortage(label: str, **changes: Any) -> Shortage:
+    given: dict[str, Any] = {
+        "finding_id": digest_of(["shortage", label]), "conditions": conditions(label), "label": label, "size": None,
+        "words": label, "why": "12 objects in train", "train_objects": 12, "val_objects": 30, "val_photos": 20,
+        "recall": 0.4, "gain": 0.1, "evidence": (), "view": "",
+    }  # fmt: skip
+    return Shortage.model_validate(given | changes)
+
+
+def briefs(
+    *findings: Finding,
+    pictures: int = 100,
+    min_pictures: int = 20,
+    unserved: str = "",
+    shortages: Sequence[Shortage] = (),
+    suspect_shares: Mapping[str, float] | None = None,
+    means: Means | str = NO_LIMITS,
+) -> Briefs:
     ordered = tuple(sorted(findings, key=lambda each: -each.gain))
 
     def cannot_serve(brief: Brief) -> str | None:
         return f"there is no cut-out of a {brief.label}" if brief.label in unserved.split() else None
 
-    found = Findings(findings=ordered, split="val", min_effect=0.1, max_q=0.05)
-    return make_briefs(found, pictures=pictures, min_pictures=min_pictures, cannot_serve=cannot_serve)
+    return make_briefs(
+        Findings(findings=ordered, split="val", min_effect=0.1, max_q=0.05, shortages=tuple(shortages)),
+        pictures=pictures,
+        min_pictures=min_pictures,
+        suspect_shares=suspect_shares or {},
+        means_for=lambda wanted, label: means,
+        cannot_serve=cannot_serve,
+    )
+
+
+def actions(made: Briefs) -> list[str]:
+    return [action.action for action in made.actions]
 
 
 def shares(made: Briefs) -> dict[str, int]:
@@ -151,3 +188,62 @@ def test_no_findings_make_no_briefs_and_say_so() -> None:
     made = briefs()
     assert made.briefs == ()
     assert made.note
+
+
+RULES = {
+    # what: changes of the finding, share of suspects, action, a word of its reason
+    "open": ({"status": "open", "objects_to_settle": 90}, 0, "nothing", "about 90 objects would settle it"),
+    "refuted": ({"status": "refuted"}, 0, "nothing", "refuted"),
+    "explained": ({"explained_by": "abcd1234"}, 0, "nothing", "explained by the finding abcd"),
+    "suspected labels": ({}, 0.34, "fix labels", "34% of what it misses are suspected labels"),
+    "few suspected labels": ({}, 0.33, "generate", "recall 0.50 against 0.80"),
+    "too few photos": ({"photos": 9}, 0, "label", "9 photos of val"),
+    "just enough photos": ({"photos": 10}, 0, "generate", "recall 0.50"),
+    "no gain": ({"gain": 0}, 0, "nothing", "no AP"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_first_rule_that_fits_decides_and_is_named(name: str) -> None:
+    changes, share, action, word = RULES[name]
+    one = finding("cone", **changes)
+    (taken,) = briefs(one, suspect_shares={one.finding_id: share}).actions
+    assert taken.action == action
+    assert word in taken.reason
+
+
+def test_actions_stand_in_the_order_of_the_findings_and_carry_their_share() -> None:
+    made = briefs(finding("cone", gain=0.3), finding("hat", gain=0.2, status="open"), finding("vest", gain=0.1))
+    assert actions(made) == ["generate", "nothing", "generate"]
+    assert [action.share for action in made.actions] == [0.65, 0, 0.35]
+
+
+def test_a_conjunction_lies_within_a_finding_of_fewer_conditions() -> None:
+    dark = finding("cone", gain=0.1, conditions=conditions("cone", light="dark"))
+    assert actions(briefs(finding("cone", gain=0.2), dark)) == ["generate", "nothing"]
+    assert actions(briefs(finding("cone", gain=0.05), dark)) == ["generate", "generate"]
+
+
+def test_what_the_generator_cannot_vary_is_left_to_people() -> None:
+    made = briefs(finding("cone"), means="pasting cannot vary position: top left")
+    assert [(brief.action, brief.reason) for brief in made.briefs] == [
+        ("label", "pasting cannot vary position: top left")
+    ]
+
+
+def test_the_limits_of_a_brief_are_part_of_what_it_is() -> None:
+    (dark,) = briefs(finding("cone"), means=Means(background_ids=("a", "b"))).briefs
+    (any_,) = briefs(finding("cone")).briefs
+    assert dark.background_ids == ("a", "b")
+    assert dark.brief_id != any_.brief_id
+
+
+def test_a_shortage_is_acted_on_by_what_val_misses_of_it() -> None:
+    assert actions(briefs(shortages=[shortage("hat")])) == ["generate"]
+    assert actions(briefs(shortages=[shortage("hat", gain=0)])) == ["nothing"]
+    unseen = briefs(shortages=[shortage("hat", gain=0, val_objects=0, val_photos=0, recall=None)])
+    assert actions(unseen) == ["label"]
+
+
+def test_a_shortage_within_a_finding_that_gains_as_much_is_left_to_it() -> None:
+    assert actions(briefs(finding("hat"), shortages=[shortage("hat")])) == ["generate", "nothing"]

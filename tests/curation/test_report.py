@@ -197,7 +197,7 @@ def full(classes: tuple[str, ...] = CLASSES) -> ReportInput:
             "control": evaluation("test", {label: ap + 0.02 for label, ap in aps.items()}),
         },
         findings=Findings(findings=tuple(found), split="val", min_effect=0.1, max_q=0.05),
-        briefs=Briefs(briefs=(brief(1, target), brief(1, target, "label", 30)), note=""),
+        briefs=Briefs(actions=(), briefs=(brief(1, target), brief(1, target, "label", 30)), note=""),
         plan=Plan(requests=REF, count=48, label_briefs=()),
         batch=Batch(pictures=REF, failures=REF, made=47, failed=1),
         review=Review(verdicts=REF, accepted=42, rejected=5, reasons={"too much covered": 5}),
@@ -439,7 +439,7 @@ def test_a_page_with_everything_in_excess_stays_below_three_megabytes():
     given = replace(
         full(classes),
         findings=Findings(findings=found, split="val", min_effect=0.1, max_q=0.05),
-        briefs=Briefs(briefs=tuple(brief(number, classes[number % 80]) for number in range(320)), note=""),
+        briefs=Briefs(actions=(), briefs=tuple(brief(number, classes[number % 80]) for number in range(320)), note=""),
         crops={each.finding_id: [Crop(jpeg=heavy, caption="photo")] * 30 for each in found},
         gallery=[replace(picture(), jpeg=heavy * 4, labels=picture().labels * 200)] * 60,
     )

@@ -146,7 +146,7 @@ NAMES = {
 @pytest.mark.parametrize("names", NAMES.values(), ids=NAMES.keys())
 def test_every_table_fits_the_screen_whatever_the_names(names, width):
     slices = [finding(number, name, ("confirmed", "open", "refuted")[number % 3]) for number, name in enumerate(names)]
-    many_briefs = Briefs(briefs=tuple(brief(finding_id=each.finding_id) for each in slices), note=LONG * 20)
+    many_briefs = Briefs(actions=(), briefs=tuple(brief(finding_id=each.finding_id) for each in slices), note=LONG * 20)
     tables = [
         evaluation_lines(evaluation([score(name, 0.3, photos=12) for name in names]), width),
         findings_lines(findings(*slices), many_briefs, width),
@@ -209,7 +209,7 @@ def test_error_kinds_are_summed_over_all_classes_also_those_not_shown():
 
 def test_confirmed_findings_come_first_with_their_numbers():
     found = findings(finding(1, "big cone", "refuted", 0.01), finding(2, "small cone"))
-    lines = findings_lines(found, Briefs(briefs=(brief(finding_id="f2"),), note=""), 120)
+    lines = findings_lines(found, Briefs(actions=(), briefs=(brief(finding_id="f2"),), note=""), 120)
     rows = [line for line in lines if line.startswith(("confirmed ", "refuted "))]
     assert (
         " ".join(rows[0].split()) == "confirmed small cone 0.46/0.84 0.38 [0.26, 0.48] 76/54 0.012 +0.081 generate 60"
@@ -219,12 +219,12 @@ def test_confirmed_findings_come_first_with_their_numbers():
 
 
 ACTIONS = {
-    "generate": ("confirmed", Briefs(briefs=(brief(),), note=""), "generate 60"),
-    "label": ("confirmed", Briefs(briefs=(brief("label", 30),), note=""), "label photos"),
-    "brief of another finding": ("confirmed", Briefs(briefs=(brief(finding_id="f9"),), note=""), "nothing"),
+    "generate": ("confirmed", Briefs(actions=(), briefs=(brief(),), note=""), "generate 60"),
+    "label": ("confirmed", Briefs(actions=(), briefs=(brief("label", 30),), note=""), "label photos"),
+    "brief of another finding": ("confirmed", Briefs(actions=(), briefs=(brief(finding_id="f9"),), note=""), "nothing"),
     "not planned yet": ("confirmed", None, "–"),
     "open": ("open", None, "needs ~140"),
-    "refuted": ("refuted", Briefs(briefs=(), note=""), "–"),
+    "refuted": ("refuted", Briefs(actions=(), briefs=(), note=""), "–"),
 }
 
 
@@ -235,13 +235,14 @@ def test_a_finding_shows_what_is_done_about_it(state, briefs, action):
 
 
 def test_the_note_on_why_nothing_is_generated_is_shown():
-    lines = findings_lines(findings(), Briefs(briefs=(), note="Nothing was confirmed."), 80)
+    lines = findings_lines(findings(), Briefs(actions=(), briefs=(), note="Nothing was confirmed."), 80)
     assert "Nothing was confirmed." in lines
 
 
 def test_a_narrow_terminal_drops_q_and_gain_but_never_effect_or_action():
     wide, narrow = (
-        " ".join(findings_lines(findings(finding()), Briefs(briefs=(brief(),), note=""), width)) for width in (110, 66)
+        " ".join(findings_lines(findings(finding()), Briefs(actions=(), briefs=(brief(),), note=""), width))
+        for width in (110, 66)
     )
     assert "+0.081" in wide
     assert "+0.081" not in narrow
