@@ -33,6 +33,7 @@ Source = Annotated[str, typer.Option("--from", metavar="PATH", help="A folder of
 SourceFormat = Annotated[
     Format | None, typer.Option("--format", help="How the labels are written; found out if not given.")
 ]
+NoLlm = Annotated[bool, typer.Option("--no-llm", help="Leave the language model out.")]
 AllowBad = Annotated[bool, typer.Option("--allow-bad", help="Go on although more than a tenth cannot be used.")]
 
 
@@ -127,20 +128,33 @@ def evaluate(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json
 
 
 @app.command()
-def analyze(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
-    """Find what the champion is weak on, and test it.
+def analyze(
+    folder: Folder = HERE,
+    no_llm: NoLlm = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write down what the language model would be asked, and send nothing.")
+    ] = False,
+    redo: Redo = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Find what the champion is weak on, test it, and say what to do about it.
 
-    Classes, sizes, and sizes within a class, on val. Evaluates first, if needed.
+    Every class, size, field and look on val, and conjunctions that one half of val proposes and the other tests.
+    With `llm` in the configuration and OPENAI_API_KEY set, a language model proposes, too. Evaluates first, if needed.
 
     \b
     Examples:
       curate analyze -C ws
+      curate analyze --no-llm
+      curate analyze --dry-run
     """
-    from curation import screen
-    from curation.records import Findings
-
-    record = shell.take_step(folder, "analyze", Findings, redo=redo, yes=yes)
-    shell.show_record(record, screen.findings_lines(record, None, shell.columns()), as_json, folder, "generate")
+    if dry_run:
+        shell.rehearse(folder, as_json)
+    else:
+        with shell.writing(folder, "analyze", redo=redo, yes=yes, may_ask=not no_llm) as desk:
+            last = shell.analyze(desk, as_json)
+        shell.tell_findings(folder, last, as_json)
 
 
 @app.command()
@@ -205,6 +219,7 @@ def retrain(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json:
 def run(
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds to finish.")] = 1,
     folder: Folder = HERE,
+    no_llm: NoLlm = False,
     redo: Redo = None,
     yes: Yes = False,
     as_json: Json = False,
@@ -219,7 +234,7 @@ def run(
       curate run -C ws
       curate run --rounds 3
     """
-    with shell.writing(folder, "run", redo=redo, yes=yes) as desk:
+    with shell.writing(folder, "run", redo=redo, yes=yes, may_ask=not no_llm) as desk:
         last = shell.advance_rounds(desk, desk.ledger.aim(rounds))
         path = shell.write_report(folder)
         desk.ledger.arrive()
@@ -244,16 +259,18 @@ def status(folder: Folder = HERE, as_json: Json = False) -> None:
 
 
 @app.command()
-def report(folder: Folder = HERE) -> None:
+def report(folder: Folder = HERE, as_json: Json = False) -> None:
     """Write report.html, one page that needs no network.
 
     \b
     Examples:
       curate report -C ws
+      curate report --json
     """
     path = shell.write_report(folder)
-    shell.say(str(path))
-    shell.say_next(folder, "status")
+    shell.say(json.dumps({"report": str(path)}, indent=2) if as_json else str(path))
+    if not as_json:
+        shell.say_next(folder, "status")
 
 
 @app.command()
@@ -269,8 +286,11 @@ def doctor(folder: Folder = HERE, as_json: Json = False) -> None:
     from curation import doctor as checks
 
     found = checks.check_all(folder)
+    well = all(check.ok for check in found)
     shell.say(json.dumps([vars(check) for check in found], indent=2) if as_json else "\n".join(checks.lines(found)))
-    if not all(check.ok for check in found):
+    if not as_json:
+        shell.say_next(folder, shell.following(folder) if well else "doctor")
+    if not well:
         raise typer.Exit(4)
 
 

@@ -17,7 +17,7 @@ ROLES: tuple[Role, ...] = ("champion", "control", "candidate")
 
 
 @dataclass(frozen=True)
-class Judged:
+class Contender:
     """One model on test: its record, and its curves over the classes of the data, all test photos included.
 
     A class that the model does not know has no predictions there.
@@ -28,7 +28,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Measured:
     """The AP of the three models, measured and in draws; classes in the order of their numbers."""
 
     point: dict[Role, Floats]
@@ -51,7 +51,7 @@ class Comparison:
         return float(mean_present(self.point[role][self.counted]))
 
 
-def compare(arms: dict[Role, Judged], *, min_photos: int, replicates: int, rng: np.random.Generator) -> Comparison:
+def compare(arms: dict[Role, Contender], *, min_photos: int, replicates: int, rng: np.random.Generator) -> Measured:
     """Measure the three models and draw their photos together."""
     curves = arms["champion"].curves
     draws: dict[Role, list[Floats]] = {role: [] for role in ROLES}
@@ -59,7 +59,7 @@ def compare(arms: dict[Role, Judged], *, min_photos: int, replicates: int, rng: 
         weights = draw_weights(rng, curves.photo_count, min(DRAWS_AT_ONCE, replicates - first))
         for role, arm in arms.items():
             draws[role].append(replicate_ap(arm.curves, weights).mean(axis=2))
-    return Comparison(
+    return Measured(
         point={role: point_ap(arm.curves).mean(axis=1) for role, arm in arms.items()},
         draws={role: np.concatenate(parts) for role, parts in draws.items()},
         photos=curves.photos_of_class,
@@ -69,33 +69,33 @@ def compare(arms: dict[Role, Judged], *, min_photos: int, replicates: int, rng: 
 
 
 def difference(
-    comparison: Comparison, other: Literal["champion", "control"], classes: tuple[str, ...]
+    measured: Measured, other: Literal["champion", "control"], classes: tuple[str, ...]
 ) -> Difference | None:
     """Give candidate minus another model, paired by draw; None where test holds no labelled object."""
-    counted = comparison.counted
+    counted = measured.counted
     if not counted.any():
         return None
-    point = comparison.point["candidate"] - comparison.point[other]
-    draws = comparison.draws["candidate"] - comparison.draws[other]
-    mean = interval(mean_present(draws[:, counted]), float(mean_present(point[counted])), photos=comparison.photo_count)
+    point = measured.point["candidate"] - measured.point[other]
+    draws = measured.draws["candidate"] - measured.draws[other]
+    mean = interval(mean_present(draws[:, counted]), float(mean_present(point[counted])), photos=measured.photo_count)
     return Difference(
         of="candidate − champion" if other == "champion" else "candidate − control",
         mean_ap=mean,
         classes={
-            classes[number]: interval(draws[:, number], float(point[number]), photos=int(comparison.photos[number]))
-            for number in np.flatnonzero(comparison.photos)
+            classes[number]: interval(draws[:, number], float(point[number]), photos=int(measured.photos[number]))
+            for number in np.flatnonzero(measured.photos)
         },
     )
 
 
-def improved(comparison: Comparison, *, alpha: float) -> Bools:
+def improved(measured: Measured, *, alpha: float) -> Bools:
     """Say of each eligible class whether the candidate is demonstrably better than the champion; (class_count,).
 
     Corrected by Holm's method for testing several classes.
     """
-    better = np.zeros(len(comparison.eligible), np.bool_)
-    change = (comparison.draws["candidate"] - comparison.draws["champion"])[:, comparison.eligible]
-    better[comparison.eligible] = (holm(two_sided_p(change)) <= alpha) & (change.mean(axis=0) > 0)
+    better = np.zeros(len(measured.eligible), np.bool_)
+    change = (measured.draws["candidate"] - measured.draws["champion"])[:, measured.eligible]
+    better[measured.eligible] = (holm(two_sided_p(change)) <= alpha) & (change.mean(axis=0) > 0)
     return better
 
 

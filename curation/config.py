@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from yaml.constructor import ConstructorError
 
 from curation.records import DecideSettings
+from generation.allowance import LlmSettings
 from generation.records import ReviewSettings
 from training.errors import ConfigError
 from training.records import Record
@@ -40,6 +41,8 @@ class AnalyzeSettings(Record):
     """Smallest loss of recall that matters; a slice that is surely better than this is refuted."""
     max_q: float = Field(0.05, gt=0, lt=1)
     """Largest share of false findings among the confirmed ones."""
+    expected: dict[str, dict[str, tuple[str, ...]]] = Field(default_factory=dict)
+    """Values that the detector should meet, by class and column: {vest: {colour: [orange, yellow, pink]}}."""
 
 
 class GenerateSettings(Record):
@@ -96,6 +99,7 @@ class Config(Record):
     database: DatabaseSettings = DatabaseSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     analyze: AnalyzeSettings = AnalyzeSettings()
+    llm: LlmSettings | None = None
     generate: GenerateSettings = GenerateSettings()
     review: ReviewSettings = ReviewSettings()
     mix: MixSettings = MixSettings()

@@ -8,29 +8,39 @@ come from one set of photo draws, and neither reads anything but test. The rules
 * candidate − champion lies wholly below 0: rejected
 * a class with enough photos lies wholly below −`margin` against the champion: rejected
 * candidate − control lies wholly below 0: rejected
+* candidate − champion lies wholly above 0, but a possible loss was seen: inconclusive, add test photos of that class
 * candidate − champion lies wholly above 0: promoted
 * otherwise: inconclusive
+
+A possible loss is a class on fewer than `min_photos` test photos that lies wholly below −`margin` against the champion.
+It rejects nothing, for its interval is unreliable, but nothing is promoted over it, and every sentence names it. It
+takes at least `MIN_LOSS_PHOTOS` photos: on fewer, nothing can be shown at 95 %, and one unlucky photo would do.
+
+The first two rules need no model: `foregone` knows them before anything is trained.
 """
 
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Literal
 
 import numpy as np
 
-from curation.compare import Comparison, Judged, Role, compare, difference, improved
+from curation.compare import Contender, Measured, Role, compare, difference, improved
 from curation.records import ClassVerdict, DecideSettings, Decision, Difference, Outcome
 from training.errors import UsageError
+from training.metrics import known
 from training.records import Interval
 
 ALPHA = 0.05
 MAX_NAMED = 5  # classes that a sentence names
+MIN_LOSS_PHOTOS = 6  # a loss on each of five photos has p = 2/2⁵ by the sign test, which is above 0.05
 
 
 def decide(
     *,
-    champion: Judged,
-    control: Judged,
-    candidate: Judged,
+    champion: Contender,
+    control: Contender,
+    candidate: Contender,
     classes: tuple[str, ...],
     settings: DecideSettings,
     openings: int,
@@ -41,14 +51,14 @@ def decide(
     `openings` counts how often this test split has been looked at, this time included. Raises `UsageError` when an
     evaluation is not of test, or the three are not of the same photos and classes.
     """
-    arms: dict[Role, Judged] = {"champion": champion, "control": control, "candidate": candidate}
+    arms: dict[Role, Contender] = {"champion": champion, "control": control, "candidate": candidate}
     _check(arms, classes)
     enough_for_holm = ceil(2 / ALPHA) * len(classes)  # the smallest p is 2 / (replicates + 1)
     replicates = max(settings.replicates, enough_for_holm)
-    comparison = compare(arms, min_photos=settings.min_photos, replicates=replicates, rng=rng)
-    better, pictures = (difference(comparison, other, classes) for other in ("champion", "control"))
-    verdicts = _class_verdicts(comparison, better, classes, margin=settings.margin)
-    outcome, sentence, settle = _verdict(comparison, better, pictures, verdicts, settings=settings, openings=openings)
+    measured = compare(arms, min_photos=settings.min_photos, replicates=replicates, rng=rng)
+    better, pictures = (difference(measured, other, classes) for other in ("champion", "control"))
+    verdicts = _class_verdicts(measured, better, classes, margin=settings.margin)
+    outcome, sentence, settle = _verdict(measured, better, pictures, verdicts, settings=settings, openings=openings)
     models = {role: arm.evaluation.model_id for role, arm in arms.items()}
     return Decision(
         outcome=outcome,
@@ -69,21 +79,49 @@ def nothing_to_try(reason: str, champion: str, openings: int) -> Decision:
 
     `reason` is a clause without a full stop; `openings` stays what it was, as test was not looked at.
     """
+    return _without_looking(
+        sentence=f"Cannot tell: nothing was trained, because {reason}.",
+        settle="accepted pictures, or more labelled photos",
+        champion=champion,
+        openings=openings,
+    )
+
+
+def foregone(photos: Mapping[str, int], champion: str, openings: int, settings: DecideSettings) -> Decision | None:
+    """Close a round whose verdict no model could change, None where it is open.
+
+    `photos` are the test photos that hold each class, `openings` the looks at test so far.
+    """
+    if openings >= settings.max_openings:
+        why, settle = _worn(openings, settings), "add test photos"
+    elif max(photos.values(), default=0) < settings.min_photos:
+        why, settle = _too_few(settings), _missing_photos(photos, settings.min_photos)
+    else:
+        return None
+    return _without_looking(
+        sentence=f"Cannot tell, whatever is trained: {why}; so nothing more was trained, and test stays closed.",
+        settle=settle,
+        champion=champion,
+        openings=openings,
+    )
+
+
+def _without_looking(*, sentence: str, settle: str, champion: str, openings: int) -> Decision:
     return Decision(
         outcome="inconclusive",
-        sentence=f"Cannot tell: nothing was trained, because {reason}.",
+        sentence=sentence,
         better=None,
         pictures_did_it=None,
-        attribution="not attributable: no model was trained on new pictures",
+        attribution="not attributable: no model that learned from new pictures was judged on test",
         classes=(),
-        settle="accepted pictures, or more labelled photos",
+        settle=settle,
         openings=openings,
         champion=champion,
         models={"champion": champion},
     )
 
 
-def _check(arms: dict[Role, Judged], classes: tuple[str, ...]) -> None:
+def _check(arms: dict[Role, Contender], classes: tuple[str, ...]) -> None:
     for role, arm in arms.items():
         if arm.evaluation.split != "test":
             raise UsageError(
@@ -105,21 +143,21 @@ def _check(arms: dict[Role, Judged], classes: tuple[str, ...]) -> None:
 
 
 def _class_verdicts(
-    comparison: Comparison, better: Difference | None, classes: tuple[str, ...], *, margin: float
+    measured: Measured, better: Difference | None, classes: tuple[str, ...], *, margin: float
 ) -> tuple[ClassVerdict, ...]:
     """Say of each class whether the candidate is better than the champion there."""
-    proven = improved(comparison, alpha=ALPHA)
+    proven = improved(measured, alpha=ALPHA)
     changes = better.classes if better else {}
     return tuple(
         ClassVerdict(
             label=label,
             verdict=_class_word(
-                changes.get(label) if comparison.eligible[number] else None, proven=bool(proven[number]), margin=margin
+                changes.get(label) if measured.eligible[number] else None, proven=bool(proven[number]), margin=margin
             ),
-            photos=int(comparison.photos[number]),
-            champion_ap=_known(comparison.point["champion"][number]),
-            control_ap=_known(comparison.point["control"][number]),
-            candidate_ap=_known(comparison.point["candidate"][number]),
+            photos=int(measured.photos[number]),
+            champion_ap=known(measured.point["champion"][number]),
+            control_ap=known(measured.point["control"][number]),
+            candidate_ap=known(measured.point["candidate"][number]),
         )
         for number, label in enumerate(classes)
     )
@@ -135,12 +173,8 @@ def _class_word(
     return "better" if proven else "cannot be shown"
 
 
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 def _verdict(
-    comparison: Comparison,
+    measured: Measured,
     better: Difference | None,
     pictures: Difference | None,
     verdicts: tuple[ClassVerdict, ...],
@@ -151,19 +185,51 @@ def _verdict(
     """Give the outcome, its sentence and what would settle it, by the rules at the top of this file."""
     if better is None or pictures is None:
         return "inconclusive", "Cannot tell: test holds no labelled object.", "label some test photos"
-    figures = _figures(comparison, better.mean_ap)
+    losses = _possible_losses(better, verdicts, margin=settings.margin)
+    figures = _figures(measured, better.mean_ap) + _losses_text(better, losses)
     if openings > settings.max_openings:
-        why = f"these test photos have been looked at {openings} times and are good for {settings.max_openings}"
-        return "inconclusive", f"Cannot tell: {why}; {figures}.", "add test photos"
-    if not comparison.eligible.any():
-        why = f"too few test photos, as no class is on {settings.min_photos} of them"
-        return "inconclusive", f"Cannot tell: {why}; {figures}.", _missing_photos(verdicts, settings.min_photos)
+        return "inconclusive", f"Cannot tell: {_worn(openings, settings)}; {figures}.", "add test photos"
+    photos = {verdict.label: verdict.photos for verdict in verdicts}
+    if not measured.eligible.any():
+        settle = _missing_photos(photos, settings.min_photos)
+        return "inconclusive", f"Cannot tell: {_too_few(settings)}; {figures}.", settle
     objection = _objection(better, pictures, verdicts)
     if better.mean_ap.high < 0 or objection:
         return "rejected", f"Rejected: {objection}{figures}.", ""
-    if better.mean_ap.low > 0:
+    if better.mean_ap.low > 0 and not losses:
         return "promoted", f"Promoted: {figures}.", ""
-    return "inconclusive", f"Cannot tell: {figures}.", _more_photos(better.mean_ap)
+    wanted = [] if better.mean_ap.low > 0 else [_more_photos(better.mean_ap)]
+    wanted += [_missing_photos({label: photos[label] for label in losses}, settings.min_photos)] if losses else []
+    return "inconclusive", f"Cannot tell: {figures}.", "; ".join(wanted)
+
+
+def _possible_losses(better: Difference, verdicts: Sequence[ClassVerdict], *, margin: float) -> list[str]:
+    """Give the classes that too few photos hold for a verdict, but that look worse than the champion."""
+    few = [verdict.label for verdict in verdicts if verdict.verdict == "too few photos"]
+    return [
+        label
+        for label in few
+        if label in better.classes
+        and better.classes[label].photos >= MIN_LOSS_PHOTOS
+        and better.classes[label].high < -margin
+    ]
+
+
+def _losses_text(better: Difference, losses: Sequence[str]) -> str:
+    """Name possible losses, as a clause after the figures; empty for none."""
+    if not losses:
+        return ""
+    named = ", ".join(f"{label} {_change(better.classes[label])}" for label in losses[:MAX_NAMED])
+    more = f" and {len(losses) - MAX_NAMED} more classes" if len(losses) > MAX_NAMED else ""
+    return f"; possibly worse on {named}{more}, on too few photos for a verdict"
+
+
+def _worn(openings: int, settings: DecideSettings) -> str:
+    return f"these test photos have been looked at {openings} times and are good for {settings.max_openings}"
+
+
+def _too_few(settings: DecideSettings) -> str:
+    return f"too few test photos, as no class is on {settings.min_photos} of them"
 
 
 def _objection(better: Difference, pictures: Difference, verdicts: tuple[ClassVerdict, ...]) -> str:
@@ -178,8 +244,8 @@ def _objection(better: Difference, pictures: Difference, verdicts: tuple[ClassVe
     return ""
 
 
-def _figures(comparison: Comparison, change: Interval) -> str:
-    after, before = comparison.mean_ap("candidate"), comparison.mean_ap("champion")
+def _figures(measured: Measured, change: Interval) -> str:
+    after, before = measured.mean_ap("candidate"), measured.mean_ap("champion")
     return f"mean AP {after:.3f} against {before:.3f} of the champion {_change(change)}"
 
 
@@ -193,10 +259,10 @@ def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
-def _missing_photos(verdicts: tuple[ClassVerdict, ...], min_photos: int) -> str:
+def _missing_photos(photos: Mapping[str, int], min_photos: int) -> str:
     """Say how many more photos each class needs, the nearest first."""
-    nearest = sorted(verdicts, key=lambda verdict: -verdict.photos)
-    named = ", ".join(f"{verdict.label} {min_photos - verdict.photos}" for verdict in nearest[:MAX_NAMED])
+    nearest = sorted(photos, key=lambda label: -photos[label])
+    named = ", ".join(f"{label} {min_photos - photos[label]}" for label in nearest[:MAX_NAMED])
     rest = f", and {len(nearest) - MAX_NAMED} classes more than that" if len(nearest) > MAX_NAMED else ""
     return f"more test photos that hold the class: {named}{rest}"
 

@@ -5,15 +5,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+from curation.appearance import Looks, Pixels
+from curation.clusters import Vectors
 from curation.config import Config
+from curation.consultation import Consulted
 from curation.documents import Photos
 from curation.ledger import Ledger, RoundFolder
-from curation.results import Decisions
+from curation.records import Findings
+from curation.results import Decisions, Marks
+from generation.chat import Chat
 from generation.priors import Priors
 from generation.records import Failure, GenerationRequest, SyntheticImage, Verdict
 from training.boxes import BoxTable, ImageTable, Ints
+from training.fields import Fields, load_fields
 from training.matching import Errors, Matches
-from training.records import Arm, Evaluation, FitSettings, ImageSet, ModelVersion, Record, Split, TrainingFile
+from training.mix import Lesson
+from training.records import Arm, Evaluation, FitSettings, ImageSet, ModelVersion, Record, Split
 from training.registry import Registry
 from training.retrain import Start
 from training.tables import load_table
@@ -40,8 +47,19 @@ class Board(Protocol):
     ) -> None:
         """Show predictions, and what each box is."""
 
-    def save_view(self, name: str, *, label_ids: Sequence[str] | None = None, description: str = "") -> None:
-        """Save a view of the photos with these labels."""
+    def mark_labels(self, field: str, images: ImageTable, labels: BoxTable, marks: Marks) -> None:
+        """Write into a field of labels the names that mark them."""
+
+    def save_view(
+        self,
+        name: str,
+        *,
+        label_ids: Sequence[str] | None = None,
+        marked: tuple[str, str] | None = None,
+        photo_ids: Sequence[str] | None = None,
+        description: str = "",
+    ) -> None:
+        """Save a view of photos, of the photos with these labels, or with labels that a field marks."""
 
     def publish_pictures(self, pictures: Sequence[SyntheticImage]) -> int:
         """Show synthetic pictures."""
@@ -66,9 +84,16 @@ class TrainArm(Protocol):
     """Train one arm."""
 
     def __call__(
-        self, arm: Arm, files: Sequence[TrainingFile], settings: FitSettings, start: Start, frozen: "Frozen"
+        self,
+        arm: Arm,
+        lessons: Sequence[Lesson],
+        settings: FitSettings,
+        start: Start,
+        *,
+        classes: Sequence[str],
+        number: int,
     ) -> ModelVersion:
-        """Give the registered result."""
+        """Give the registered result of round `number`; `classes` are in the order of their numbers."""
 
 
 Produce = Callable[[Sequence[GenerationRequest], Priors], Sequence[SyntheticImage | Failure]]
@@ -81,6 +106,45 @@ class Profile(Record):
     imgsz: int
     max_updates: int
     scratch_updates: int
+
+
+class Sight(Record):
+    """What predictions depend on besides model and photos: of `training`. Another device changes them by rounding."""
+
+    imgsz: int
+
+
+class FineTuning(Record):
+    """How a model is trained on from weights: of `training`, with this machine's usual values filled in."""
+
+    imgsz: int
+    max_updates: int
+    batch: int
+    lr0: float
+    seed: int
+    device: str
+
+
+class FromScratch(Record):
+    """How a first model is trained from nothing: of `training`, with this machine's usual values filled in."""
+
+    model: str
+    imgsz: int
+    scratch_updates: int
+    batch: int
+    scratch_lr0: float
+    seed: int
+    device: str
+
+
+class Interview(Record):
+    """What the answers of the language model depend on: of `llm`."""
+
+    model: str
+    base_url: str
+    detail: str
+    blur_classes: tuple[str, ...]
+    max_tagged: int
 
 
 @dataclass(frozen=True)
@@ -100,6 +164,51 @@ class Desk:
     """The model that was brought, None where the first one is trained."""
     network: str
     """YAML of the network to train where no model was brought."""
+    warn: Callable[[str], None]
+    """Tells people something that no record holds."""
+    look_at: Callable[[ImageTable, BoxTable], Looks]
+    """Measures how labels look; reads their photos."""
+    embed: Callable[[ModelVersion, ImageTable, BoxTable], Vectors]
+    """Gives the detector's own view of boxes."""
+    read_photo: Callable[[ImageTable, int], Pixels]
+    """Reads the photo of a row."""
+    encode_jpeg: Callable[[Pixels], bytes]
+    interview: Interview | None
+    """What the language model is asked by; None where it is not asked."""
+    chat: Callable[[int], Chat]
+    """Gives the language model for a round's number."""
+
+    @property
+    def sight(self) -> Sight:
+        """Give what this machine predicts with."""
+        return Sight(imgsz=self.profile.imgsz)
+
+    @property
+    def fine_tuning(self) -> FineTuning:
+        """Give how this machine trains on from weights."""
+        settings, profile = self.config.training, self.profile
+        return FineTuning(
+            imgsz=profile.imgsz,
+            max_updates=profile.max_updates,
+            batch=settings.batch,
+            lr0=settings.lr0,
+            seed=settings.seed,
+            device=profile.device,
+        )
+
+    @property
+    def from_scratch(self) -> FromScratch:
+        """Give how this machine trains a first model from nothing."""
+        settings, profile = self.config.training, self.profile
+        return FromScratch(
+            model=settings.model,
+            imgsz=profile.imgsz,
+            scratch_updates=profile.scratch_updates,
+            batch=settings.batch,
+            scratch_lr0=settings.scratch_lr0,
+            seed=settings.seed,
+            device=profile.device,
+        )
 
 
 @dataclass(frozen=True)
@@ -119,9 +228,20 @@ class Frozen:
         """Give the frozen labels."""
         return load_table(self.folder.path / self.image_set.labels.name, BoxTable, self.image_set.labels)
 
+    @cached_property
+    def fields(self) -> Fields:
+        """Give what people's samples say of each photo."""
+        return load_fields(self.folder.path / self.image_set.fields.name, self.image_set.fields)
+
     def labels_of(self, split: str) -> BoxTable:
         """Give the labels of one split."""
         return self.labels.of_images(self.images.rows_of(split))
+
+
+def findings_of(folder: RoundFolder) -> Findings | None:
+    """Give a round's findings: those tested last, None where nothing was tested yet."""
+    consulted = folder.read("consult", Consulted)
+    return consulted.findings if consulted else folder.read("analyze", Findings)
 
 
 @dataclass(frozen=True)

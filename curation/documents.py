@@ -6,7 +6,7 @@ photo's or the request's, a box's is the label's. FiftyOne keeps them, so an edi
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise, starmap
 from pathlib import Path
@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from bson import ObjectId
 
+from curation.carried import Said, carried_parts
 from generation.records import SyntheticImage
 from training.boxes import BoxTable, Floats, ImageTable, Ints, Table, Texts
 from training.errors import DataError
+from training.fields import Fields, fields_of
 from training.files import digest_of
 
 Document = dict[str, Any]
@@ -35,6 +37,8 @@ class Photos:
     classes: tuple[str, ...]
     skipped: tuple[str, ...]
     """Ids of boxes without a class or an area."""
+    fields: Fields = field(default_factory=dict)
+    """Tags and simple fields of people, one value a photo in the order of `images`."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,14 @@ class Origin:
 
 
 def photo_samples(
-    images: ImageTable, labels: BoxTable, rows: Ints, classes: Sequence[str], origin: Origin
+    images: ImageTable,
+    labels: BoxTable,
+    rows: Ints,
+    classes: Sequence[str],
+    origin: Origin,
+    fields: Fields | None = None,
 ) -> list[Document]:
-    """Give the samples of the photos `rows`, ascending, with their labels."""
+    """Give the samples of the photos `rows`, ascending, with their labels, and their fields and tags."""
     part, boxes = images.take(rows), labels.of_images(rows)
     columns = zip(
         *(part.id.tolist(), part.path.tolist()),
@@ -71,8 +80,11 @@ def photo_samples(
         strict=True,
     )
     samples = [_sample(*column, origin) for column in columns]
-    splits: list[str] = part.split.tolist()
-    return [sample | {"split": split, "tags": [split]} for sample, split in zip(samples, splits, strict=True)]
+    carried = carried_parts(fields or {}, rows)
+    return [
+        carried[number] | sample | {"split": split, "tags": [split, *carried[number]["tags"]]}
+        for number, (sample, split) in enumerate(zip(samples, part.split.tolist(), strict=True))
+    ]
 
 
 def picture_sample(picture: SyntheticImage, origin: Origin) -> Document:
@@ -127,10 +139,12 @@ def read_boxes(samples: Sequence[Document]) -> NamedBoxes:
     )
 
 
-def photos_of(parts: Iterable[tuple[ImageTable, NamedBoxes]], classes: Sequence[str]) -> Photos:
+def photos_of(
+    parts: Iterable[tuple[ImageTable, NamedBoxes]], classes: Sequence[str], said: Sequence[Said] = ()
+) -> Photos:
     """Join what was read in parts, each part's boxes numbered within it, and number the classes.
 
-    Class names that are not in `classes` are appended in alphabetical order.
+    Class names that are not in `classes` are appended in alphabetical order. `said` is of all photos, or of none.
     """
     tables = [*parts] or [(read_images([], Path()), read_boxes([]))]
     images = _stack([part for part, _ in tables])
@@ -149,7 +163,8 @@ def photos_of(parts: Iterable[tuple[ImageTable, NamedBoxes]], classes: Sequence[
         xyxy=boxes.xyxy[rows],
         score=np.ones(len(rows)),
     )
-    return Photos(images, labels, everything, skipped=tuple(boxes.id[~usable].tolist()))
+    fields = fields_of([values for values, _ in said], [tags for _, tags in said])
+    return Photos(images, labels, everything, skipped=tuple(boxes.id[~usable].tolist()), fields=fields)
 
 
 def _stack(tables: Sequence[Any]) -> Any:

@@ -4,6 +4,7 @@ The child is this module: `python -m curation.foreign NAME FILE`. It changes not
 """
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from training.files import write_json
 
 PREFIX = "fiftyone:"
 MAX_FIELDS = 32
+COUNTERS = ("tp", "fp", "fn")
 
 
 def read_rows(name: str) -> list[dict[str, Any]]:
@@ -56,8 +58,9 @@ def _found(name: str) -> dict[str, Any]:
 def _rows(dataset: Any, field: str) -> list[dict[str, Any]]:
     import fiftyone as fo
 
-    simple = list(dataset.get_field_schema(ftype=(fo.StringField, fo.IntField, fo.BooleanField)))
-    simple = [name for name in simple if name not in {"filepath", "media_type"}][:MAX_FIELDS]
+    simple = list(dataset.get_field_schema(ftype=(fo.StringField, fo.IntField, fo.FloatField, fo.BooleanField)))
+    evaluated = {f"{key}_{count}" for key in dataset.list_evaluations() for count in COUNTERS}
+    simple = [name for name in simple if name not in {"filepath", "media_type"} | evaluated][:MAX_FIELDS]
     paths = ["filepath", "tags", f"{field}.detections.label", f"{field}.detections.bounding_box", *simple]
     columns = dataset.values(paths)
     return [
@@ -66,10 +69,14 @@ def _rows(dataset: Any, field: str) -> list[dict[str, Any]]:
             "tags": tags or [],
             "labels": labels or [],
             "boxes": boxes or [],
-            "fields": {key: str(value) for key, value in zip(simple, rest, strict=True) if value is not None},
+            "fields": {key: value for key, value in zip(simple, rest, strict=True) if _is_known(value)},
         }
         for filepath, tags, labels, boxes, *rest in zip(*columns, strict=True)
     ]
+
+
+def _is_known(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and not math.isfinite(value))
 
 
 if __name__ == "__main__":

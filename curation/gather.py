@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from curation.desk import Frozen
+from curation.desk import Frozen, findings_of
 from curation.evidence import GALLERY_SIDE_PX, Crop, GalleryPicture, Pixels, evidence_crop, thumbnail
 from curation.ledger import STEPS, Ledger, RoundFolder
-from curation.records import Batch, Briefs, Comparison, Decision, Finding, Findings, Plan, Review
+from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
 from curation.report import ReportInput
 from curation.sections import PictureCounts
 from generation.records import GenerationRequest, SyntheticImage, Verdict
@@ -28,7 +28,7 @@ def gather(ledger: Ledger, *, dataset: str, drawn: bool, read_pixels: ReadPixels
     if images is None:
         raise UsageError("there is nothing to report yet", hint="start a round first: curate analyze")
     folder = rounds[-1]
-    findings = folder.read("analyze", Findings)
+    findings = findings_of(folder)
     batch = folder.read("generate", Batch)
     comparison = folder.read("compare", Comparison)
     elapsed_s = folder.elapsed_s()
@@ -48,7 +48,7 @@ def gather(ledger: Ledger, *, dataset: str, drawn: bool, read_pixels: ReadPixels
         decision=folder.read("decide", Decision),
         elapsed_s={step: elapsed_s[step] for step in STEPS if step in elapsed_s},
         counts=_counts(folder),
-        crops=_crops(ledger.root, Frozen(images, folder), findings.findings if findings else (), read_pixels),
+        crops=_crops(ledger.root, Frozen(images, folder), findings, read_pixels),
         gallery=_gallery(ledger.root, folder, batch, read_pixels) if batch else (),
     )
 
@@ -81,14 +81,17 @@ def _verdicts(folder: RoundFolder) -> dict[str, Verdict]:
 
 
 def _crops(
-    root: Path, frozen: Frozen, findings: Sequence[Finding], read_pixels: ReadPixels
+    root: Path, frozen: Frozen, findings: Findings | None, read_pixels: ReadPixels
 ) -> dict[str, tuple[Crop, ...]]:
-    """Cut the first missed objects of each finding that is not refuted out of their photos."""
-    row_of = {str(label_id): row for row, label_id in enumerate(frozen.labels.id)} if findings else {}
-    shown = [finding for finding in findings if finding.status != "refuted"]
+    """Cut the first missed objects of each finding that people are shown out of their photos."""
+    if findings is None:
+        return {}
+    row_of = {str(label_id): row for row, label_id in enumerate(frozen.labels.id)}
+    evidence = {each.finding_id: each.evidence for each in findings.findings if each.is_shown}
+    evidence |= {each.finding_id: each.evidence for each in findings.shortages}
     return {
-        finding.finding_id: tuple(_crop(root, frozen, row_of[e], read_pixels) for e in finding.evidence[:MAX_CROPS])
-        for finding in shown
+        finding_id: tuple(_crop(root, frozen, row_of[label_id], read_pixels) for label_id in label_ids[:MAX_CROPS])
+        for finding_id, label_ids in evidence.items()
     }
 
 

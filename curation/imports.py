@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from training.boxes import BoxTable, ImageTable
 from training.errors import DamagedFile, DataError, UsageError
+from training.fields import Fields, fields_of, load_fields, save_fields
 from training.files import link_or_copy, write_json
 from training.records import FileRef, ModelVersion, Record, Split
 from training.source import FoundPhoto, Refusal, Source, Traits, photo_path, placed_photos, to_tables, traits_of
@@ -60,6 +62,8 @@ class Import(Record):
     images: FileRef
     labels: FileRef
     traits: FileRef
+    fields: FileRef | None = None
+    """Fields and tags of the photos (`training.fields`), None where an older version made the import."""
 
 
 def take_in(
@@ -102,6 +106,7 @@ def take_in(
         images=save_table(root / FOLDER / f"{number:03d}.images.npz", images),
         labels=save_table(root / FOLDER / f"{number:03d}.labels.npz", labels),
         traits=save_table(root / FOLDER / f"{number:03d}.traits.npz", traits_of(source.photos, images.id.tolist())),
+        fields=save_fields(root / FOLDER / f"{number:03d}.fields.npz", _fields(source.photos, images.id.tolist())),
     )
     write_json(root / FOLDER / f"{number:03d}.json", record.plain())
     return record
@@ -128,6 +133,34 @@ def tables_of(root: Path, brought: Import) -> tuple[ImageTable, BoxTable]:
     return images, load_table(folder / brought.labels.name, BoxTable, brought.labels)
 
 
+class Shelf(Protocol):
+    """Where imports are shown: the dataset in FiftyOne, as `curation.store.Store` keeps it."""
+
+    def published_imports(self) -> set[int]:
+        """Give the numbers of the imports that were published whole."""
+
+    def publish_photos(
+        self, images: ImageTable, labels: BoxTable, classes: Sequence[str], fields: Fields | None = None
+    ) -> int:
+        """Show the photos that are not there, with their fields and tags."""
+
+    def remember_import(self, number: int) -> None:
+        """Note that an import was published whole."""
+
+
+def publish(root: Path, brought: Sequence[Import], shelf: Shelf) -> None:
+    """Publish each import once, so that a photo which somebody deletes stays deleted.
+
+    One that was cut short is completed; a database that was made again gets all of them.
+    """
+    known = shelf.published_imports()
+    for item in brought:
+        if item.number not in known:
+            fields = load_fields(root / FOLDER / item.fields.name, item.fields) if item.fields else None
+            shelf.publish_photos(*tables_of(root, item), item.classes, fields)
+            shelf.remember_import(item.number)
+
+
 def placed(root: Path, earlier: Sequence[Import]) -> list[FoundPhoto]:
     """Give the photos that the workspace has, so that new ones like them join their split."""
     found: list[FoundPhoto] = []
@@ -147,7 +180,7 @@ def _read(path: Path) -> Import:
 def _all_classes(earlier: Sequence[Import], found: Sequence[str], model: ModelVersion | None) -> tuple[str, ...]:
     """Give the classes in a stable order: those known before, then new ones; a model that fits has its own order."""
     known: Sequence[str] = earlier[-1].classes if earlier else ()
-    if not earlier and model and set(model.classes) == set(found):
+    if not earlier and model and sorted(model.classes) == sorted(found):
         known = model.classes
     return (*known, *(name for name in found if name not in known))
 
@@ -159,6 +192,13 @@ def _rows(images: ImageTable, labels: BoxTable, rows: Sequence[int]) -> tuple[Im
     renumbered[chosen] = np.arange(len(chosen))
     kept = labels.of_images(chosen)
     return images.take(chosen), replace(kept, image=renumbered[kept.image])
+
+
+def _fields(photos: Sequence[FoundPhoto], ids: Sequence[str]) -> Fields:
+    """Give the fields and tags of the photos with these ids; of exact duplicates those of the first."""
+    by_id = {photo.photo_id: photo for photo in reversed(photos)}
+    chosen = [by_id[photo_id] for photo_id in ids]
+    return fields_of([photo.fields for photo in chosen], [photo.tags for photo in chosen])
 
 
 def _refused(refusal: Refusal) -> Refused:

@@ -14,16 +14,16 @@ State is a fold over finished rounds; it is stored nowhere else.
 """
 
 import json
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from curation.alive import identity, is_alive
 from training.errors import DamagedFile, StepChanged, UsageError
-from training.files import canonical_json, digest_of, digest_of_file, write_json, write_text
+from training.files import canonical_json, digest_of, digest_of_file, refuse_changed, write_json, write_text
 
 if TYPE_CHECKING:  # pydantic takes a third of a second, which `status` does not need
     from curation.records import Decision
@@ -33,7 +33,9 @@ STEPS = (
     "freeze",
     "champion",
     "evaluate",
+    "measure",
     "analyze",
+    "consult",
     "brief",
     "plan",
     "generate",
@@ -63,19 +65,20 @@ class RoundFolder:
     number: int
     clock: Callable[[], float]
 
-    def once(self, step: str, kind: type[R], make: Callable[[], R], *inputs: "Record") -> R:
+    def once(self, step: str, kind: type[R], make: Callable[[], R], *inputs: "Record", **settings: "Record") -> R:
         """Give the record of a finished step, or make it and write it last.
 
-        The key is the fingerprint of exactly the records passed, so the step must read nothing else that can change.
-        Raises `StepChanged` where the step is finished but was made from other inputs.
+        The key is the fingerprints of exactly the records passed, and every value of the settings, named by their
+        section of the configuration; so the step must read nothing else that can change. Raises `StepChanged` where the
+        step is finished but was made from other inputs, naming them, settings with their values.
         """
-        given = _named_fingerprints(inputs)
+        given = _named_fingerprints(inputs) | _dotted(settings)
         stored = self._stored(step)
         if stored is not None:
             self._refuse_other_inputs(step, stored["inputs"], given)
             return _parse(kind, stored["record"], self._proof(step))
         started = self.clock()
-        write_json(self.path / "running.json", {"step": step, "pid": os.getpid(), "started_at": started})
+        write_json(self.path / "running.json", {"step": step, "started_at": started} | identity())
         try:
             record = make()
             self._note_time(step, max(0.0, self.clock() - started))
@@ -110,8 +113,7 @@ class RoundFolder:
     def load_lines(self, ref: "FileRef", kind: type[R]) -> tuple[R, ...]:
         """Read records back; raises `DamagedFile` where the bytes are not those that the reference names."""
         path = self.path / ref.name
-        if not path.is_file() or digest_of_file(path) != ref.digest:
-            raise DamagedFile(f"{path} is missing or has changed", hint="restore it, or redo its step with --redo")
+        refuse_changed(path, ref.digest, hint="restore it, or redo its step with --redo")
         # Not splitlines(): it also splits at characters that may stand in a class name, such as U+2028.
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]
         return tuple(_parse(kind, json.loads(line), path) for line in lines)
@@ -126,7 +128,7 @@ class RoundFolder:
             note = json.loads((self.path / "running.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        return str(note["step"]) if _is_alive(int(note["pid"])) else None
+        return str(note["step"]) if is_alive(note) else None
 
     def redo(self, step: str) -> tuple[str, ...]:
         """Move a step and all after it aside, and give the names of those that were there.
@@ -158,11 +160,10 @@ class RoundFolder:
             raise DamagedFile(f"{path} cannot be read: {error}", hint=f"restore it, or use --redo {step}") from error
         return proof
 
-    def _refuse_other_inputs(self, step: str, before: dict[str, str], given: dict[str, str]) -> None:
-        changed = sorted(name for name in before.keys() | given.keys() if before.get(name) != given.get(name))
-        if changed:
+    def _refuse_other_inputs(self, step: str, before: dict[str, Any], given: dict[str, Any]) -> None:
+        if changed := _changes(before, given):
             raise StepChanged(
-                f"step '{step}' of round {self.number} is finished but was made from another {_readable(changed)}",
+                f"step '{step}' of round {self.number} is finished but was made {changed}",
                 hint=f"put that back as it was, or do the step and all after it again: --redo {step}",
             )
 
@@ -256,15 +257,20 @@ def _named_fingerprints(inputs: Sequence["Record"]) -> dict[str, str]:
     return named
 
 
-def _readable(names: Sequence[str]) -> str:
-    return " and another ".join(names)
+def _dotted(settings: "Mapping[str, Record]") -> dict[str, Any]:
+    """Give the values of settings by the dotted keys of the configuration."""
+    return {f"{section}.{key}": value for section, record in settings.items() for key, value in record.plain().items()}
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _changes(before: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """Say what differs, as it goes on after `made`; empty where nothing does."""
+    changed = sorted(name for name in before.keys() | given.keys() if before.get(name) != given.get(name))
+    records = [name for name in changed if "." not in name]
+    values = [f"{name}: {_text(before.get(name))} → {_text(given.get(name))}" for name in changed if "." in name]
+    parts = [f"from another {' and another '.join(records)}"] if records else []
+    parts += [f"with other settings ({', '.join(values)})"] if values else []
+    return " and ".join(parts)
+
+
+def _text(value: Any) -> str:
+    return "nothing" if value is None else str(value)

@@ -10,9 +10,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from training.errors import WorkspaceBusy
-from training.files import sweep, write_json
+from training.files import sweep, sweep_old, write_json
 
 SWEPT = ("rounds", "models", "data", "pictures", "cutouts")
+SHARED = (".", "db")
+"""Here commands without the lock write, too, such as `report`, so only what is old is left over."""
+OLD_S = 3600.0
 
 
 @contextmanager
@@ -34,6 +37,8 @@ def holding(root: Path, command: str, clock: Callable[[], float]) -> Iterator[No
         write_json(note, holder)
         for folder in SWEPT:
             sweep(root / folder)
+        for folder in SHARED:
+            sweep_old(root / folder, before_s=clock() - OLD_S)
         yield
     finally:
         note.unlink(missing_ok=True)

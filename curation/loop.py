@@ -2,15 +2,18 @@
 
 from typing import Literal
 
-from curation import arms, steps
-from curation.decide import nothing_to_try
-from curation.desk import Desk, Frozen
+from curation import analysis, arms, steps
+from curation.analyst import Asks
+from curation.consultation import Consulted
+from curation.decide import foregone, nothing_to_try
+from curation.desk import Desk, Frozen, Interview, findings_of
+from curation.judging import Studied
 from curation.ledger import RoundFolder
-from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
+from curation.records import Batch, Briefs, Comparison, Decision, Findings, Measured, Plan, Review
 from training.errors import Waiting
 from training.records import Evaluation, ImageSet, ModelVersion, TrainingMix
 
-Until = Literal["evaluate", "analyze", "generate", "review", "decide"]
+Until = Literal["evaluate", "measure", "analyze", "generate", "review", "decide"]
 
 
 def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
@@ -19,14 +22,19 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
     Raises `Waiting` where pictures wait for a review and `may_review` does not allow the rule to decide on them.
     """
     folder = desk.ledger.open_round()
-    once, config, profile = folder.once, desk.config, desk.profile
+    once, config = folder.once, desk.config
 
     images = once("freeze", ImageSet, lambda: steps.freeze(desk, folder))
     frozen = Frozen(images, folder)
     base = _champion_so_far(desk)
     bases = () if base is None else (base,)
     champion = once(
-        "champion", ModelVersion, lambda: arms.start(desk, frozen, base), images, config.training, profile, *bases
+        "champion",
+        ModelVersion,
+        lambda: arms.start(desk, frozen, base),
+        images,
+        *bases,
+        **arms.settings_of_start(desk, images, base),
     )
     evaluation = once(
         "evaluate",
@@ -34,41 +42,88 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
         lambda: steps.judge_on_val(desk, frozen, champion),
         images,
         champion,
-        config.evaluate,
-        profile,
+        evaluate=config.evaluate,
+        training=desk.sight,
     )
     if until == "evaluate":
         return folder
 
+    measured = once(
+        "measure",
+        Measured,
+        lambda: analysis.measure(desk, frozen, champion, evaluation),
+        images,
+        champion,
+        evaluation,
+        training=desk.sight,
+    )
+    if until == "measure":
+        return folder
+    studied = Studied(frozen, evaluation, measured)
     findings = once(
         "analyze",
         Findings,
-        lambda: steps.find_weak_slices(desk, frozen, evaluation),
+        lambda: analysis.find_weak_slices(desk, studied),
         images,
         evaluation,
-        config.analyze,
+        measured,
+        analyze=config.analyze,
+    )
+    findings = _consult(desk, studied, findings)
+    wish = config.generate
+    briefs = once(
+        "brief", Briefs, lambda: steps.write_briefs(desk, studied, findings), images, findings, measured, generate=wish
     )
     if until == "analyze":
         return folder
 
-    wish = config.generate
-    briefs = once("brief", Briefs, lambda: steps.write_briefs(desk, frozen, findings), images, findings, wish)
-    planned = once("plan", Plan, lambda: steps.plan(desk, frozen, briefs), images, briefs, wish)
+    planned = once("plan", Plan, lambda: steps.plan(desk, frozen, briefs), images, briefs, generate=wish)
     batch = once("generate", Batch, lambda: steps.generate(desk, frozen, planned), images, planned)
     if until == "generate":
         return folder
 
     if batch.made and not may_review and not folder.finished("review"):
         raise Waiting(f"{batch.made} pictures wait for a review", hint="curate review --auto")
-    reviewed = once("review", Review, lambda: steps.review(desk, frozen, batch), batch, config.review)
+    reviewed = once("review", Review, lambda: steps.review(desk, frozen, batch), batch, review=config.review)
     if until == "review":
         return folder
 
-    _learn(desk, frozen, champion, briefs, planned, batch, reviewed)
+    if not _close_early(desk, frozen, champion, briefs, planned, batch, reviewed):
+        _learn(desk, frozen, champion, briefs, batch, reviewed)
     return folder
 
 
-def _learn(
+def _consult(desk: Desk, studied: Studied, findings: Findings) -> Findings:
+    """Let the language model propose, where it may be asked and nothing was decided on without it; test all again."""
+    folder = studied.frozen.folder
+    if desk.interview is None or folder.finished("brief"):
+        return findings_of(folder) or findings
+    interview = desk.interview
+    consulted = folder.once(
+        "consult",
+        Consulted,
+        lambda: analysis.ask(desk, studied, findings, interview),
+        studied.frozen.image_set,
+        studied.measured,
+        findings,
+        analyze=desk.config.analyze,
+        llm=interview,
+    )
+    return consulted.findings
+
+
+def rehearse(desk: Desk, interview: Interview, chat: Asks) -> None:
+    """Put what the language model would be asked first in the open round to somebody who only writes it down."""
+    folder = play(desk, "measure", may_review=False)
+    images, evaluation = folder.read("freeze", ImageSet), folder.read("evaluate", Evaluation)
+    measured = folder.read("measure", Measured)
+    assert images is not None
+    assert evaluation is not None
+    assert measured is not None
+    analysis.rehearse(desk, Studied(Frozen(images, folder), evaluation, measured), interview, chat)
+
+
+def _close_early(
     desk: Desk,
     frozen: Frozen,
     champion: ModelVersion,
@@ -76,14 +131,25 @@ def _learn(
     planned: Plan,
     batch: Batch,
     reviewed: Review,
-) -> None:
-    """Train the arms, compare them with the champion on test, and decide; or say why there is nothing to try."""
-    folder, config, profile, images = frozen.folder, desk.config, desk.profile, frozen.image_set
-    once = folder.once
+) -> bool:
+    """Decide at once where there is nothing to try, or no model could change the verdict; say whether that is so."""
+    once, rules = frozen.folder.once, desk.config.decide
     openings = steps.openings_of(desk.ledger, steps.photos_digest(frozen, "test"))
     if reason := _nothing_to_try(briefs, planned, batch, reviewed):
         once("decide", Decision, lambda: nothing_to_try(reason, champion.model_id, openings), briefs, batch, reviewed)
-        return
+        return True
+    if frozen.folder.finished("compare"):  # the look at test that this round needs is among the openings
+        return False
+    closed = foregone(steps.photos_of_classes(frozen, "test"), champion.model_id, openings, rules)
+    if closed is None:
+        return False
+    once("decide", Decision, lambda: closed, frozen.image_set, champion, decide=rules)
+    return True
+
+
+def _learn(desk: Desk, frozen: Frozen, champion: ModelVersion, briefs: Briefs, batch: Batch, reviewed: Review) -> None:
+    """Train the arms, compare them with the champion on test, and decide; or say why there is nothing to try."""
+    once, config, images = frozen.folder.once, desk.config, frozen.image_set
     mixed = once(
         "mix",
         TrainingMix,
@@ -92,27 +158,29 @@ def _learn(
         briefs,
         batch,
         reviewed,
-        config.mix,
-        config.training,
-        profile,
+        mix=config.mix,
+        training=desk.fine_tuning,
     )
     if not mixed.candidate.synthetic_count:
         reason = "mix.max_synthetic_share leaves no room for a picture"
+        openings = steps.openings_of(desk.ledger, steps.photos_digest(frozen, "test"))
         once("decide", Decision, lambda: nothing_to_try(reason, champion.model_id, openings), mixed, champion)
         return
     control = once(
         "control",
         ModelVersion,
-        lambda: arms.train_arm(desk, frozen, mixed, champion, "control"),
+        lambda: arms.train_arm(desk, frozen, batch, mixed, champion, "control"),
         images,
+        batch,
         mixed,
         champion,
     )
     candidate = once(
         "candidate",
         ModelVersion,
-        lambda: arms.train_arm(desk, frozen, mixed, champion, "candidate"),
+        lambda: arms.train_arm(desk, frozen, batch, mixed, champion, "candidate"),
         images,
+        batch,
         mixed,
         champion,
     )
@@ -125,10 +193,10 @@ def _learn(
         champion,
         control,
         candidate,
-        config.evaluate,
-        profile,
+        evaluate=config.evaluate,
+        training=desk.sight,
     )
-    once("decide", Decision, lambda: steps.reach_decision(desk, frozen, comparison), comparison, config.decide)
+    once("decide", Decision, lambda: steps.reach_decision(desk, frozen, comparison), comparison, decide=config.decide)
 
 
 def _nothing_to_try(briefs: Briefs, planned: Plan, batch: Batch, reviewed: Review) -> str:

@@ -19,6 +19,20 @@ def progress_of(title: str, *, clock: Callable[[], float]) -> Iterator[Progress]
 
 
 @contextmanager
+def waiting(title: str) -> Iterator[None]:
+    """Show that something takes a while whose length is not known: a spinner on a terminal, a line elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status(title):
+            yield
+    else:
+        sys.stderr.write(f"{title}\n")
+        sys.stderr.flush()
+        yield
+
+
+@contextmanager
 def _bar(title: str) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn

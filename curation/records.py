@@ -64,7 +64,12 @@ class Finding(Record):
     evidence: tuple[str, ...]
     """Ids of missed labels, at most 24, largest first."""
     view: str
-    """Name of the saved view."""
+    """Name of the saved view, where there is one."""
+
+    @property
+    def is_shown(self) -> bool:
+        """Say whether people are shown it in FiftyOne: it was confirmed, or somebody claimed it."""
+        return self.status == "confirmed" or bool(self.claim)
 
 
 class Shortage(Record):
@@ -121,6 +126,18 @@ class Findings(Record):
     suspects: Suspects | None = None
     note: str = ""
     """What could not be tested, and why."""
+
+
+class Measured(Record):
+    """What was measured on the labelled objects of train and val; tables in the order of the round's labels."""
+
+    looks: FileRef
+    """`curation.appearance.Looks`."""
+    embedded: FileRef
+    """`curation.study.Embedded`."""
+    predictions: FileRef
+    """The champion's, on train."""
+    matches: FileRef
 
 
 ActionName = Literal["generate", "label", "fix labels", "nothing"]

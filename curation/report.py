@@ -59,6 +59,9 @@ def render(given: ReportInput) -> str:
     judged = tests or ({"champion": given.champion} if given.champion else {})
     verdicts = sections.verdict_rows(given.decision, given.tests) if given.decision else []
     room = MAX_PICTURE_BYTES - sum(len(picture.jpeg) for picture in gallery)
+    found = given.findings
+    kept = sections.crops_within(given.crops, room)
+    rows = sections.finding_rows(found, given.briefs, given.crops, kept) if found else None
     return _template().render(
         given=given,
         sentence=_sentence(given),
@@ -66,8 +69,11 @@ def render(given: ReportInput) -> str:
         scores=plots.score_plot(judged) if judged else None,
         errors=plots.errors_by_class(given.champion) if given.champion else (),
         test_errors=plots.errors_by_model(tests),
-        effect_axis=plots.effect_axis(given.findings) if given.findings else None,
-        rows=sections.finding_rows(given.findings, given.briefs, given.crops, room) if given.findings else None,
+        effect_axis=plots.effect_axis(found) if found else None,
+        rows=rows,
+        shortages=sections.shortage_rows(found, given.briefs, kept) if found else (),
+        columns=sections.columns_tested(rows or ()),
+        kinds=[kind for kind in found.kinds if kind.label is None and kind.count] if found else (),
         flows=sections.flows(given.findings, given.briefs, given.counts, verdicts) if given.briefs else (),
         gallery=gallery,
         time_bars=plots.bars(given.elapsed_s),

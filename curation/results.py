@@ -4,7 +4,7 @@ An update is an aggregation that the server runs on the sample as it is then, so
 deletes meanwhile stays as they left it. All values are literals: a class may be called `$5 bill`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ from training.records import ERROR_KINDS
 ACCEPTED, REJECTED = "accepted", "rejected"
 Update = tuple[Document, list[Document]]
 """Which sample, and the stages that change it."""
+Marks = Mapping[str, list[str]]
+"""Names by id of the label that they mark."""
 FoundPair = tuple[str | None, str | None, float | None, float | None, str | None, str | None]
 """Label's class, prediction's class, IoU, confidence, label's id, prediction's id; None where one is alone."""
 
@@ -156,6 +158,19 @@ def _evaluated(key: str, predicted: list[Document], labelled: list[tuple[ObjectI
         "last_modified_at": "$$NOW",
     }
     return changes | ({"ground_truth": _with_outcomes(labelled)} if labelled else {})
+
+
+def mark_updates(field: str, images: ImageTable, labels: BoxTable, rows: Ints, marks: Marks) -> list[Update]:
+    """Give the updates that write into `field` of each label of the photos `rows` the names that mark it."""
+    here = labels.of_images(rows)
+    marked: dict[int, list[tuple[ObjectId, Document]]] = {}
+    for image, label_id in zip(here.image.tolist(), here.id.tolist(), strict=True):
+        marked.setdefault(image, []).append((ObjectId(label_id), {field: marks.get(label_id, [])}))
+    now = {"last_modified_at": "$$NOW"}
+    return [
+        ({"_id": ObjectId(str(images.id[image]))}, [{"$set": {"ground_truth": _with_outcomes(labelled)} | now}])
+        for image, labelled in marked.items()
+    ]
 
 
 def _with_outcomes(labelled: list[tuple[ObjectId, Document]]) -> Document:

@@ -4,7 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from curation.results import Judged, pairs_found, prediction_field
+from training.boxes import Floats, Texts
+from training.fields import TAG_PREFIX, Fields
 
 LABELS = "ground_truth"
 ORIGIN_FIELDS = ("split", "request_id", "brief_id", "finding_id", "backend")
@@ -35,6 +39,46 @@ def _declare_boxes(dataset: Any, field: str) -> None:
     import fiftyone as fo
 
     dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+
+
+def user_fields(dataset: Any) -> list[str]:
+    """Give the names of the simple fields that are neither ours nor FiftyOne's own."""
+    import fiftyone as fo
+
+    simple = dataset.get_field_schema(ftype=(fo.StringField, fo.BooleanField, fo.IntField, fo.FloatField))
+    counts = {f"{key}_{count}" for key in dataset.list_evaluations() for count in ("tp", "fp", "fn")}
+    return [name for name in simple if name not in {*TEXT_FIELDS, "filepath", *counts}]
+
+
+def declare_user_fields(dataset: Any, fields: Fields) -> dict[str, Texts | Floats]:
+    """Declare fields that photos bring with them, and give those that fit, tags included.
+
+    Left out are fields whose name has a meaning for us or for FiftyOne, or another type in the dataset already.
+    """
+    import fiftyone as fo
+
+    fitting = {}
+    for name, values in fields.items():
+        if name.startswith(TAG_PREFIX):
+            fitting[name] = values
+            continue
+        kind = fo.FloatField if np.issubdtype(values.dtype, np.number) else fo.StringField
+        known = dataset.get_field(name)
+        if known is None and not hasattr(fo.Sample, name):
+            dataset.add_sample_field(name, kind)
+            fitting[name] = values
+        elif type(known) is kind and name in user_fields(dataset):
+            fitting[name] = values
+    return fitting
+
+
+def declare_marks(dataset: Any, field: str) -> None:
+    """Declare a list of names on each label."""
+    import fiftyone as fo
+
+    path = f"{LABELS}.detections.{field}"
+    if not dataset.has_sample_field(path):
+        dataset.add_sample_field(path, fo.ListField, subfield=fo.StringField, read_only=True)
 
 
 def remember_classes(dataset: Any, classes: Sequence[str]) -> None:

@@ -5,22 +5,19 @@ other people's data, so control characters (a terminal would obey them) are repl
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from curation.columns import Column, table
-from curation.records import MIN_RELIABLE_PHOTOS, Briefs, Decision, Difference, Findings
+from curation.records import MIN_RELIABLE_PHOTOS, Decision, Difference
 from curation.wording import (
     NOTHING,
-    STATUSES,
     VERDICTS,
-    action_text,
     count_text,
     fit,
     full_sentence,
     number_text,
     printable,
-    q_text,
     score_text,
     short,
     without_outcome,
@@ -29,15 +26,14 @@ from curation.wording import (
 from training.records import ClassScore, Evaluation
 
 MAX_LINES = 22  # a screen of 24 lines, less two for the next command
-Bold = Callable[[str], str]
 
 
-def evaluation_lines(evaluation: Evaluation, width: int, *, bold: Bold = str) -> list[str]:
+def evaluation_lines(evaluation: Evaluation, width: int) -> list[str]:
     """Give a model's scores by class, weakest first, then its errors by kind."""
     scores = sorted(evaluation.classes, key=lambda score: score.ap.value if score.ap else 2.0)
     head = f"{short(evaluation.model_id)} on {evaluation.split}: mean AP {score_text(evaluation.mean_ap)} over "
     head += f"{count_text(evaluation.mean_ap.photos, 'photo')}, mean AP50 {evaluation.mean_ap50:.3f}"
-    title = [bold(line) for line in wrap(head, width)]
+    title = wrap(head, width)
     columns = [
         Column("class", [score.label for score in scores], stretch=True),
         Column("objects", [str(score.objects) for score in scores], right=True),
@@ -52,38 +48,14 @@ def evaluation_lines(evaluation: Evaluation, width: int, *, bold: Bold = str) ->
     after = wrap(f"errors at score ≥ {evaluation.min_score:g}: {told}", width)
     if any(score.ap and score.ap.photos < MIN_RELIABLE_PHOTOS for score in scores):
         after += wrap(f"* on fewer than {MIN_RELIABLE_PHOTOS} photos: the interval is unreliable", width)
-    return _screen(title, columns, after, things="classes", width=width, bold=bold)
+    return screenful(title, columns, after, things="classes", width=width)
 
 
-def findings_lines(findings: Findings, briefs: Briefs | None, width: int, *, bold: Bold = str) -> list[str]:
-    """Give the tested slices, confirmed ones first, with what is done about each."""
-    found = sorted(findings.findings, key=lambda finding: STATUSES.index(finding.status))
-    statuses = Counter(finding.status for finding in found)
-    told = ", ".join(f"{statuses[status]} {status}" for status in STATUSES)
-    title = [
-        bold(line) for line in wrap(f"{count_text(len(found), 'slice')} tested on {findings.split}: {told}", width)
-    ]
-    columns = [
-        Column("status", [finding.status for finding in found]),
-        Column("slice", [finding.words for finding in found], stretch=True),
-        Column("recall", [f"{finding.recall:.2f}/{finding.recall_rest:.2f}" for finding in found], rank=1),
-        Column("effect [95 %]", [score_text(finding.effect, digits=2) for finding in found]),
-        Column("n", [f"{finding.objects}/{finding.photos}" for finding in found], right=True),
-        Column("q", [q_text(finding.q) for finding in found], right=True, rank=3),
-        Column("AP gain", [number_text(finding.gain, signed=True) for finding in found], right=True, rank=2),
-        Column("action", [action_text(finding, briefs).split(",")[0] for finding in found]),
-    ]
-    rule = "recall: slice/rest; effect: recall of the rest − of the slice; n: objects/photos; "
-    rule += f"confirmed: q ≤ {findings.max_q:g}; refuted: effect surely below {findings.min_effect:g}"
-    note = wrap(briefs.note, width, max_lines=3) if briefs and briefs.note else []
-    return _screen(title, columns, wrap(rule, width) + note, things="slices", width=width, bold=bold)
-
-
-def decision_lines(decision: Decision, width: int, *, bold: Bold = str) -> list[str]:
+def decision_lines(decision: Decision, width: int) -> list[str]:
     """Give the verdict, its two claims, and every class: worse ones first."""
     classes = sorted(decision.classes, key=lambda verdict: VERDICTS.index(verdict.verdict))
     better = decision.better.classes if decision.better else {}
-    head = [bold(line) for line in wrap(f"{decision.outcome.upper()}: {without_outcome(decision)}", width, max_lines=4)]
+    head = wrap(f"{decision.outcome.upper()}: {without_outcome(decision)}", width, max_lines=4)
     head += [line for claim in _claims(decision) for line in wrap(claim, width, max_lines=3)]
     columns = [
         Column("class", [verdict.label for verdict in classes], stretch=True),
@@ -96,20 +68,17 @@ def decision_lines(decision: Decision, width: int, *, bold: Bold = str) -> list[
     ]
     after = wrap(f"what would settle it: {decision.settle}", width, max_lines=3) if decision.settle else []
     after += wrap(f"test has been opened {count_text(decision.openings, 'time')}", width)
-    return _screen(head, columns, after, things="classes", width=width, bold=bold)
+    return screenful(head, columns, after, things="classes", width=width)
 
 
-def _screen(
-    head: list[str], columns: Sequence[Column], after: list[str], *, things: str, width: int, bold: Bold
-) -> list[str]:
-    """Put a table between lines, and cut it so that all fits the screen."""
+def screenful(head: list[str], columns: Sequence[Column], after: list[str], *, things: str, width: int) -> list[str]:
+    """Put a table between lines, and cut it so that all fits the screen; `things` are what its rows are."""
     count = len(columns[0].cells)
     room = max(1, MAX_LINES - len(head) - len(after) - 3)
     clean = [replace(column, cells=[printable(cell) for cell in column.cells]) for column in columns]
     body = table(clean, width=width) if count else []
     more = [fit(f"and {count - room} more {things} in report.html", width)] if count > room else []
-    heading = [bold(line) for line in body[:1]]
-    return [*head, *([""] if body else []), *heading, *body[1 : 1 + room], *more, *after]
+    return [*head, *([""] if body else []), *body[: 1 + room], *more, *after]
 
 
 def _photos(scores: Sequence[ClassScore]) -> list[str]:

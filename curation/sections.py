@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from curation import plots, wording
 from curation.evidence import Crop
-from curation.records import Briefs, Decision, Finding, Findings
+from curation.finding_lines import in_order
+from curation.records import Briefs, Decision, Finding, Findings, Shortage
 from generation.records import Brief
 from training.records import Evaluation, ImageSet, Interval, TrainingMix
 
@@ -27,11 +28,24 @@ class FindingRow:
 
     finding: Finding
     action: str
-    briefs: tuple[Brief, ...]
+    reason: str
+    """Why this is done, empty where nothing is planned yet."""
+    explained_by: str
+    """Words of the finding that explains it, empty where none does."""
     mark: plots.Mark
     crops: tuple[Crop, ...]
     left_out: int
     """Crops that did not fit the page."""
+
+
+@dataclass(frozen=True)
+class ShortageRow:
+    """A shortage as it is shown."""
+
+    shortage: Shortage
+    action: str
+    reason: str
+    crops: tuple[Crop, ...]
 
 
 @dataclass(frozen=True)
@@ -63,13 +77,16 @@ class Flow:
 
 
 def finding_rows(
-    findings: Findings, briefs: Briefs | None, crops: Mapping[str, Sequence[Crop]], max_crop_bytes: int
+    findings: Findings,
+    briefs: Briefs | None,
+    crops: Mapping[str, Sequence[Crop]],
+    kept: Mapping[str, tuple[Crop, ...]],
 ) -> list[FindingRow]:
-    """Join findings with their briefs and as much of their evidence as fits, confirmed ones first."""
+    """Join findings with their actions and with what was `kept` of their evidence, those that matter first."""
     axis = plots.effect_axis(findings)
-    kept = crops_within(crops, max_crop_bytes)
+    words = {finding.finding_id: finding.words for finding in findings.findings}
     rows = []
-    for finding in sorted(findings.findings, key=lambda each: wording.STATUSES.index(each.status)):
+    for finding in (each for each in in_order(findings) if isinstance(each, Finding)):
         identity = finding.finding_id
         offered = min(len(crops.get(identity, ())), MAX_CROPS)
         shown = kept.get(identity, ())
@@ -77,13 +94,43 @@ def finding_rows(
             FindingRow(
                 finding=finding,
                 action=wording.action_text(finding, briefs),
-                briefs=tuple(b for b in (briefs.briefs if briefs else ()) if b.finding_id == identity),
+                reason=reasons_of(briefs).get(identity, ""),
+                explained_by=words.get(finding.explained_by or "", ""),
                 mark=plots.mark("candidate", finding.effect, axis),
                 crops=shown,
                 left_out=offered - len(shown),
             )
         )
     return rows
+
+
+def shortage_rows(findings: Findings, briefs: Briefs | None, kept: Mapping[str, tuple[Crop, ...]]) -> list[ShortageRow]:
+    """Join what train shows too rarely with what is done about it."""
+    reasons = reasons_of(briefs)
+    return [
+        ShortageRow(
+            shortage=each,
+            action=wording.action_text(each, briefs),
+            reason=reasons.get(each.finding_id, ""),
+            crops=kept.get(each.finding_id, ())[:SHOWN_CROPS],
+        )
+        for each in findings.shortages
+    ]
+
+
+def columns_tested(rows: Sequence[FindingRow]) -> list[tuple[str, list[FindingRow]]]:
+    """Give, for each column but class and size, the test of each of its values; the weakest column first."""
+    by_column: dict[str, list[FindingRow]] = {}
+    for row in rows:
+        if row.finding.origin == "pre-specified" and len(row.finding.conditions) == 1:
+            by_column.setdefault(row.finding.conditions[0].column, []).append(row)
+    found = [(name, each) for name, each in by_column.items() if name not in ("class", "size")]
+    return sorted(found, key=lambda column: min(row.finding.q for row in column[1]))
+
+
+def reasons_of(briefs: Briefs | None) -> dict[str, str]:
+    """Give why each finding is acted on as it is, by its id."""
+    return {action.finding_id: action.reason for action in briefs.actions} if briefs else {}
 
 
 def crops_within(crops: Mapping[str, Sequence[Crop]], max_bytes: int) -> dict[str, tuple[Crop, ...]]:

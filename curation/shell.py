@@ -1,6 +1,8 @@
 """What every command does alike: hold the workspace, show a record, and end with the right code and one sentence."""
 
 import json
+import re
+import shlex
 import shutil
 import signal
 import sys
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound="Record")
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the number of the signal
+COMMAND_IN_HINT = re.compile(r"\bcurate [a-z]+")
+WITHOUT_PLACE = ("demo", "init")  # they name the workspace themselves
 
 
 def leave_with(command: Callable[[], object]) -> None:
@@ -72,17 +76,40 @@ def ledger_in(folder: Path) -> "Ledger":
 def locked(folder: Path, command: str) -> Iterator["Ledger"]:
     """Hold the workspace before anything heavy is imported, so that a second command is told at once."""
     ledger = ledger_in(folder)
-    with ledger.writing(f"curate {command}"):
+    with hints_for(folder), ledger.writing(f"curate {command}"):
         yield ledger
 
 
 @contextmanager
-def writing(folder: Path, command: str, *, redo: str | None = None, yes: bool = False) -> Iterator["Desk"]:
-    """Hold the workspace and bind everything that a round needs; `redo` first moves steps aside."""
+def hints_for(folder: Path) -> Iterator[None]:
+    """Let the commands that a hint names carry the `-C` of this one."""
+    try:
+        yield
+    except CurateError as error:
+        error.hint = COMMAND_IN_HINT.sub(lambda found: placed(folder, found[0]), error.hint)
+        raise
+
+
+def placed(folder: Path, command: str) -> str:
+    """Give a command line with the workspace behind the command's name."""
+    name, *options = command.removeprefix("curate ").split(" ")
+    here = folder == Path() or name in WITHOUT_PLACE
+    place = [] if here else ["-C", shlex.quote(str(folder))]
+    return " ".join(["curate", name, *place, *options])
+
+
+@contextmanager
+def writing(
+    folder: Path, command: str, *, redo: str | None = None, yes: bool = False, may_ask: bool = True
+) -> Iterator["Desk"]:
+    """Hold the workspace and bind everything that a round needs; `redo` first moves steps aside.
+
+    `may_ask` false leaves the language model out.
+    """
     with locked(folder, command) as ledger:
         from curation import wiring
 
-        with wiring.desk_of(ledger) as desk:
+        with wiring.desk_of(ledger, may_ask=may_ask) as desk:
             if redo:  # only now, since the configuration has been read and found good
                 _redo(ledger, redo, yes=yes)
             yield desk
@@ -116,6 +143,62 @@ def advance_rounds(desk: "Desk", until_round: int) -> "RoundFolder":
     return play_rounds(desk, until_round)
 
 
+def analyze(desk: "Desk", as_json: bool) -> "RoundFolder":
+    """Do a round up to what is done about its findings; where the language model stops, show what there is first."""
+    from training.errors import LlmBudget, LlmUnavailable
+
+    try:
+        return advance(desk, "analyze", may_review=False)
+    except (LlmUnavailable, LlmBudget):
+        if not as_json:
+            say("\n".join(_finding_lines(desk.ledger.rounds()[-1])))
+        raise
+
+
+def tell_findings(folder: Path, last: "RoundFolder", as_json: bool) -> None:
+    """Show the findings of a round and what is done about them."""
+    from curation.consultation import Consulted
+    from curation.desk import findings_of
+    from curation.records import Briefs
+
+    findings, briefs, consulted = findings_of(last), last.read("brief", Briefs), last.read("consult", Consulted)
+    assert findings is not None
+    assert briefs is not None
+    if as_json:
+        actions = [action.plain() for action in briefs.actions]
+        asked = consulted.consultation.plain() if consulted else None
+        say(json.dumps(findings.plain() | {"actions": actions, "llm": asked}, indent=2, ensure_ascii=False))
+    else:
+        say("\n".join(_finding_lines(last)))
+        say_next(folder, "generate")
+
+
+def _finding_lines(last: "RoundFolder") -> list[str]:
+    from curation.consultation import Consulted
+    from curation.desk import findings_of
+    from curation.finding_lines import findings_lines
+    from curation.records import Briefs
+
+    findings, consulted = findings_of(last), last.read("consult", Consulted)
+    assert findings is not None
+    asked = consulted.consultation if consulted else None
+    return findings_lines(findings, last.read("brief", Briefs), columns(), asked=asked)
+
+
+def rehearse(folder: Path, as_json: bool) -> None:
+    """Write down what the language model would be asked, and say where it lies."""
+    with writing(folder, "analyze", may_ask=False) as desk:
+        from curation import wiring
+
+        rehearsal = wiring.rehearse(desk)
+    if as_json:
+        say(json.dumps({"folder": str(rehearsal.folder), "requests": rehearsal.asked}, indent=2))
+    else:
+        say(f"written to {rehearsal.folder}, nothing was sent")
+        say(f"{rehearsal.asked} request, at most {rehearsal.max_tokens:,} tokens; answers lead to more")
+        say_next(folder, "analyze")
+
+
 def take_step(folder: Path, until: "Until", kind: type[R], *, redo: str | None, yes: bool) -> R:
     """Do a round up to a step and give that step's record."""
     with writing(folder, until, redo=redo, yes=yes) as desk:
@@ -128,7 +211,8 @@ def write_report(folder: Path) -> Path:
     """Write the report of the last round and give its path."""
     from curation import wiring
 
-    return wiring.write_report(ledger_in(folder))
+    with hints_for(folder):
+        return wiring.write_report(ledger_in(folder))
 
 
 def tell_decision(folder: Path, last: "RoundFolder", as_json: bool, *, report: Path | None = None) -> None:
@@ -160,6 +244,14 @@ def next_command(state: dict[str, Any]) -> str:
     return next((command for step, command in waiting if steps[step] != "done"), "retrain")
 
 
+def following(folder: Path) -> str:
+    """Give the command that goes on with a workspace, or where there is none, the one that shows what a round is."""
+    from curation.ledger import CONFIG_NAME
+    from curation.status import status_of
+
+    return next_command(status_of(ledger_in(folder))) if (folder / CONFIG_NAME).is_file() else "demo"
+
+
 def say(text: str) -> None:
     """Print a result."""
     sys.stdout.write(text + "\n")
@@ -167,9 +259,7 @@ def say(text: str) -> None:
 
 def say_next(folder: Path, command: str) -> None:
     """Print the next command to type."""
-    name, *options = command.split()
-    place = [] if folder == Path() else ["-C", str(folder)]
-    say("\nnext: " + " ".join(["curate", name, *place, *options]))
+    say(f"\nnext: {placed(folder, command)}")
 
 
 def _print_error(error: CurateError) -> None:

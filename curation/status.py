@@ -1,7 +1,7 @@
 """What is done and what comes next: a fold over the proofs in the workspace, read without a lock."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from curation.columns import Column, table
@@ -42,12 +42,12 @@ def _champion(ledger: Ledger) -> str | None:
     return json.loads(brought.read_text(encoding="utf-8")).get("model_id") if brought.is_file() else None
 
 
-def status_lines(status: Mapping[str, Any], width: int, *, bold: Callable[[str], str] = str) -> list[str]:
+def status_lines(status: Mapping[str, Any], width: int) -> list[str]:
     """Give the state of a workspace from the dict of `curate status --json`: rounds, then steps of the latest."""
     rounds: Sequence[Mapping[str, Any]] = status["rounds"]
     champion = short(str(status["champion"])) if status["champion"] else "none yet"
     head = f"champion {champion}" + (f", waiting for {status['waiting_for']}" if status["waiting_for"] else "")
-    lines = [bold(line) for line in wrap(head, width)]
+    lines = wrap(head, width)
     if not rounds:
         return [*lines, "no round has been started"]
     steps = _step_lines(rounds[-1], width)[: MAX_LINES - len(lines) - 3]

@@ -1,36 +1,36 @@
 """What each step of a round does, from records to a record; the training of arms is in `arms`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from curation import decide
-from curation import old_slices as slices
 from curation.brief import make_briefs
-from curation.compare import Judged
-from curation.desk import Board, Desk, Frozen, JudgedSplit
+from curation.compare import Contender
+from curation.desk import Board, Desk, Frozen
+from curation.judging import Studied, judge, load_judged
 from curation.ledger import Ledger, RoundFolder
 from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
-from curation.serving import Means
+from curation.serving import means_for
 from generation import layout
 from generation.priors import Priors
 from generation.records import Failure, GenerationRequest, SyntheticImage, Verdict
 from generation.verify import judge_by_rule
-from training.boxes import Bools, BoxTable, area
 from training.errors import DataError
-from training.evaluate import evaluate
+from training.fields import save_fields
 from training.files import digest_of, write_json
-from training.matching import Matches, error_kinds
-from training.metrics import average_precision, prepare
+from training.metrics import prepare
 from training.records import SPLITS, Evaluation, ImageSet, ModelVersion, Split
-from training.tables import load_table, save_table
+from training.tables import save_table
 
 
 def freeze(desk: Desk, folder: RoundFolder) -> ImageSet:
     """Read photos and labels from FiftyOne; later edits count from the next round."""
-    photos = desk.board().read_photos()
+    board = desk.board()
+    photos = board.read_photos()
+    _tell_skipped(desk, board, photos.skipped, folder.number)
     images, labels, classes = photos.images, photos.labels, photos.classes
     counts = {
         split: np.bincount(labels.of_images(images.rows_of(split)).label, minlength=len(classes)) for split in SPLITS
@@ -45,12 +45,21 @@ def freeze(desk: Desk, folder: RoundFolder) -> ImageSet:
         objects={split: dict(zip(classes, map(int, counts[split]), strict=True)) for split in SPLITS},
         images=save_table(folder.path / "freeze.images.npz", images),
         labels=save_table(folder.path / "freeze.labels.npz", labels),
+        fields=save_fields(folder.path / "freeze.fields.npz", photos.fields),
     )
+
+
+def _tell_skipped(desk: Desk, board: Board, skipped: Sequence[str], number: int) -> None:
+    """Tell people of boxes that they left without a class or an area, and show them."""
+    if skipped:
+        name = f"round {number}: boxes that are not used"
+        board.save_view(name, label_ids=skipped, description="without a class or an area")
+        desk.warn(f"boxes without a class or an area: {len(skipped)}, not used; the view '{name}' shows them")
 
 
 def judge_on_val(desk: Desk, frozen: Frozen, champion: ModelVersion) -> Evaluation:
     """Evaluate the champion on val, and show it in FiftyOne."""
-    (evaluation,) = _judge(desk, frozen, {"evaluate": champion}, split="val")
+    (evaluation,) = judge(desk, frozen, {"evaluate": champion}, split="val")
     judged = load_judged(frozen, evaluation)
     desk.board().publish_evaluation(
         f"round_{frozen.folder.number:03d}_val",
@@ -66,39 +75,17 @@ def judge_on_val(desk: Desk, frozen: Frozen, champion: ModelVersion) -> Evaluati
     return evaluation
 
 
-def find_weak_slices(desk: Desk, frozen: Frozen, evaluation: Evaluation) -> Findings:
-    """Test the pre-specified slices on val, and save a view of the missed objects of each."""
-    judged = load_judged(frozen, evaluation)
-    classes = frozen.image_set.classes
-    table = slices.error_table(judged.images, judged.labels, judged.errors.label_found)
-    found = slices.find(
-        table,
-        classes=classes,
-        areas=area(judged.labels.xyxy),
-        gain=lambda missed: _gain(judged, missed, len(classes)),
-        min_effect=desk.config.analyze.min_effect,
-        max_q=desk.config.analyze.max_q,
-        view_prefix=f"round {frozen.folder.number}",
-    )
-    board = desk.board()
-    for finding in found.findings:
-        missed = slices.members(table, finding, classes) & ~table.found
-        board.save_view(
-            finding.view, label_ids=table.id[missed].tolist(), description=f"{finding.status}: {finding.words}"
-        )
-    return found
-
-
-def write_briefs(desk: Desk, frozen: Frozen, findings: Findings) -> Briefs:
-    """Turn confirmed findings into briefs, by what the generator can serve."""
-    priors = _priors(frozen)
+def write_briefs(desk: Desk, studied: Studied, findings: Findings) -> Briefs:
+    """Turn findings into actions and briefs, by what the generator can serve."""
+    priors, study = _priors(studied.frozen), studied.study
     settings = desk.config.generate
+    photo_ids = study.images.id[study.learned.photo]
     return make_briefs(
         findings,
         pictures=settings.pictures,
         min_pictures=settings.min_pictures,
-        suspect_shares={},
-        means_for=lambda *_: Means(),
+        suspect_shares={each.finding_id: study.suspect_share(each) for each in findings.findings if each.missed},
+        means_for=lambda conditions, label: means_for(conditions, label, train=study.learned, photo_ids=photo_ids),
         cannot_serve=lambda brief: layout.cannot_serve(brief, priors),
     )
 
@@ -155,7 +142,7 @@ def review(desk: Desk, frozen: Frozen, batch: Batch) -> Review:
 def compare(desk: Desk, frozen: Frozen, models: Mapping[str, ModelVersion]) -> Comparison:
     """Open test: judge champion, control and candidate on it."""
     prefixed = {f"compare.{role}": model for role, model in models.items()}
-    judged = dict(zip(models, _judge(desk, frozen, prefixed, split="test"), strict=True))
+    judged = dict(zip(models, judge(desk, frozen, prefixed, split="test"), strict=True))
     return Comparison(**judged, test_photos=photos_digest(frozen, "test"))
 
 
@@ -172,53 +159,7 @@ def reach_decision(desk: Desk, frozen: Frozen, comparison: Comparison) -> Decisi
     )
 
 
-def load_judged(frozen: Frozen, evaluation: Evaluation) -> JudgedSplit:
-    """Read an evaluation's tables back."""
-    path = frozen.folder.path
-    predictions = load_table(path / evaluation.predictions.name, BoxTable, evaluation.predictions)
-    matches = load_table(path / evaluation.matches.name, Matches, evaluation.matches)
-    labels = frozen.labels_of(evaluation.split)
-    return JudgedSplit(
-        evaluation=evaluation,
-        images=frozen.images,
-        labels=labels,
-        predictions=predictions,
-        matches=matches,
-        errors=error_kinds(predictions, labels, matches, min_score=evaluation.min_score),
-    )
-
-
-def _judge(desk: Desk, frozen: Frozen, models: Mapping[str, ModelVersion], *, split: Split) -> list[Evaluation]:
-    """Evaluate models on one split; the keys begin the names of their tables."""
-    rows = frozen.images.rows_of(split)
-    predicted = desk.predict(list(models.values()), frozen.images, rows, frozen.image_set.classes)
-    return [
-        evaluate(
-            model,
-            frozen.image_set,
-            frozen.images,
-            frozen.labels,
-            predictions,
-            split=split,
-            min_score=desk.config.evaluate.min_score,
-            replicates=desk.config.evaluate.replicates,
-            prefix=prefix,
-            save=lambda name, table: save_table(frozen.folder.path / name, table),
-        )
-        for (prefix, model), predictions in zip(models.items(), predicted, strict=True)
-    ]
-
-
-def _gain(judged: JudgedSplit, missed: Bools, class_count: int) -> float:
-    """Give the mean AP that returns when missed labels no longer count as missed."""
-    tables = (judged.predictions, judged.labels, judged.matches)
-    before = average_precision(*tables, class_count=class_count)
-    after = average_precision(*tables, class_count=class_count, label_weight=~missed)
-    after = np.where(np.isnan(after) & ~np.isnan(before), 1.0, after)  # nothing of the class was found: all is gain
-    return float(np.nanmean(after) - np.nanmean(before))
-
-
-def _on_test(frozen: Frozen, evaluation: Evaluation) -> Judged:
+def _on_test(frozen: Frozen, evaluation: Evaluation) -> Contender:
     judged = load_judged(frozen, evaluation)
     curves = prepare(
         judged.predictions,
@@ -227,7 +168,7 @@ def _on_test(frozen: Frozen, evaluation: Evaluation) -> Judged:
         image_rows=frozen.images.rows_of("test"),
         class_count=len(frozen.image_set.classes),
     )
-    return Judged(evaluation, curves)
+    return Contender(evaluation, curves)
 
 
 def openings_of(ledger: Ledger, test_photos: str) -> int:
@@ -240,6 +181,14 @@ def openings_of(ledger: Ledger, test_photos: str) -> int:
 def photos_digest(frozen: Frozen, split: Split) -> str:
     """Give the digest of the ids of a split's photos."""
     return digest_of(sorted(frozen.images.id[frozen.images.rows_of(split)].tolist()))
+
+
+def photos_of_classes(frozen: Frozen, split: Split) -> dict[str, int]:
+    """Count the photos of a split that hold each class."""
+    labels = frozen.labels_of(split)
+    held = np.unique(np.stack([labels.image, labels.label], axis=1), axis=0)[:, 1]
+    counts = np.bincount(held, minlength=len(frozen.image_set.classes)).tolist()
+    return dict(zip(frozen.image_set.classes, counts, strict=True))
 
 
 def _priors(frozen: Frozen) -> Priors:

@@ -15,6 +15,7 @@ import numpy as np
 from bson import ObjectId
 from pymongo import UpdateOne
 
+from curation.carried import Said, read_said
 from curation.connection import failures_named
 from curation.documents import (
     SYNTHETIC,
@@ -31,29 +32,36 @@ from curation.results import (
     ACCEPTED,
     REJECTED,
     Decisions,
+    Marks,
     Update,
     evaluation_updates,
     judge,
-    prediction_field,
+    mark_updates,
     read_decisions,
     verdict_update,
 )
 from curation.schema import (
     LABELS,
     declare_fields,
+    declare_marks,
+    declare_user_fields,
     follow_move,
     register_evaluation,
     remember_classes,
     save_evaluation,
+    user_fields,
 )
 from generation.records import SyntheticImage, Verdict
 from training.boxes import BoxTable, ImageTable
 from training.errors import DataError
+from training.fields import Fields
 from training.matching import Errors, Matches
-from training.records import SPLITS, ErrorKind, Split
+from training.records import SPLITS, Split
 
 CHUNK = 200
 """Samples a write; the journal is synced once for each."""
+IMPORTS = "imports"
+"""Key of the dataset's `info` that holds the numbers of the imports that were published."""
 T = TypeVar("T")
 
 
@@ -79,16 +87,29 @@ class Store:
     root: Path
 
     @failures_named()
-    def publish_photos(self, images: ImageTable, labels: BoxTable, classes: Sequence[str]) -> int:
-        """Insert the photos that are not there yet, with their labels; give their number.
+    def publish_photos(
+        self, images: ImageTable, labels: BoxTable, classes: Sequence[str], fields: Fields | None = None
+    ) -> int:
+        """Insert the photos that are not there yet, with their labels, fields and tags; give their number.
 
-        `classes` are kept in their order, behind those that are known.
+        `classes` are kept in their order, behind those that are known. `fields` have one value a photo.
         """
         remember_classes(self.dataset, classes)
+        carried = declare_user_fields(self.dataset, fields or {})
         new = np.flatnonzero(~np.isin(images.id, list(self._ids())))
         for rows in _chunks(new.tolist()):
-            self._insert(photo_samples(images, labels, np.array(rows), classes, self._origin()))
+            self._insert(photo_samples(images, labels, np.array(rows), classes, self._origin(), carried))
         return len(new)
+
+    def published_imports(self) -> set[int]:
+        """Give the numbers of the imports whose photos were all published; photos may have been deleted since."""
+        return {int(number) for number in self.dataset.info.get(IMPORTS, ())}
+
+    @failures_named()
+    def remember_import(self, number: int) -> None:
+        """Note that all photos of an import were published."""
+        self.dataset.info[IMPORTS] = sorted(self.published_imports() | {number})
+        self.dataset.save()
 
     @failures_named()
     def publish_pictures(self, pictures: Iterable[SyntheticImage]) -> int:
@@ -101,17 +122,22 @@ class Store:
 
     @failures_named()
     def read_photos(self) -> Photos:
-        """Read the real photos and labels; classes that people added are remembered.
+        """Read the real photos and labels, and what people say of photos; classes that people added are remembered.
 
         Raises `DataError` where a synthetic picture is in val or test, or a photo is not of the workspace.
         """
         self._refuse_synthetic_in_splits()
-        wanted = {"filepath": 1, "split": 1, "metadata": 1}
+        names = user_fields(self.dataset)
+        wanted = dict.fromkeys(("filepath", "split", "metadata", "tags", *names), 1)
         wanted |= {f"{LABELS}.detections.{name}": 1 for name in ("_id", "label", "bounding_box")}
         query = {"split": {"$in": list(SPLITS)}, "request_id": None, "tags": {"$ne": SYNTHETIC}}
         samples = self._collection.find(query, wanted).sort("_id", 1)
-        parts = [(read_images(part, self.root), read_boxes(part)) for part in _chunks(samples)]
-        photos = photos_of(parts, tuple(self.dataset.default_classes))
+        said: list[Said] = []
+        parts = []
+        for part in _chunks(samples):
+            parts.append((read_images(part, self.root), read_boxes(part)))
+            said += read_said(part, names)
+        photos = photos_of(parts, tuple(self.dataset.default_classes), said)
         remember_classes(self.dataset, photos.classes)
         return photos
 
@@ -143,32 +169,39 @@ class Store:
         save_evaluation(view, method, key, judged, classes, mean_ap)
 
     @failures_named()
+    def mark_labels(self, field: str, images: ImageTable, labels: BoxTable, marks: Marks) -> None:
+        """Write into `field` of each of these labels the names that mark it, none where none does.
+
+        `field` must be a Python identifier. Views show marked labels: `save_view`.
+        """
+        declare_marks(self.dataset, field)
+        for rows in _chunks(np.unique(labels.image).tolist()):
+            self._update(mark_updates(field, images, labels, np.array(rows), marks))
+
+    @failures_named()
     def save_view(
         self,
         name: str,
         *,
         label_ids: Sequence[str] | None = None,
-        error: tuple[str, ErrorKind] | None = None,
-        tags: Sequence[str] | None = None,
+        marked: tuple[str, str] | None = None,
+        photo_ids: Sequence[str] | None = None,
         description: str = "",
     ) -> None:
-        """Save a view under a name, instead of one that has it: all that is asked for must hold.
+        """Save a view instead of one that has the name; all that is asked for must hold.
 
-        `label_ids`: photos with these labels, other labels hidden. `error`: photos with this kind of error in the
-        evaluation of this key, other boxes of its field hidden. `tags`: samples with all of these tags.
+        `label_ids`: photos with these labels, others hidden. `marked`: photos with labels that carry a mark in a field,
+        others hidden; it stays small however many there are. `photo_ids`: these photos.
         """
         from fiftyone import ViewField
 
-        view = self.dataset.view()
+        view = self.dataset.view() if photo_ids is None else self.dataset.select(list(photo_ids))
         if label_ids is not None:
             wanted = ViewField("_id").is_in([ObjectId(label_id) for label_id in label_ids])
             view = view.filter_labels(LABELS, wanted)
-        if error is not None:
-            key, kind = error
-            field = LABELS if kind == "missed" else prediction_field(key)
-            view = view.filter_labels(field, ViewField(f"{key}_kind") == kind)
-        if tags is not None:
-            view = view.match_tags(list(tags), all=True)
+        if marked is not None:
+            field, mark = marked
+            view = view.filter_labels(LABELS, ViewField(field).contains(mark))
         self.dataset.save_view(name, view, description=description, overwrite=True)
 
     @failures_named()
@@ -186,12 +219,6 @@ class Store:
         query = {"request_id": {"$ne": None}, "tags": {"$in": [ACCEPTED, REJECTED]}}
         wanted = {"request_id": 1, "tags": 1, "verdict": 1}
         return read_decisions(list(self._collection.find(query, wanted).sort("_id", 1)))
-
-    @failures_named()
-    def count(self) -> tuple[int, int]:
-        """Give the number of photos and of synthetic pictures, counted and not estimated."""
-        pictures = self._collection.count_documents({"request_id": {"$ne": None}})
-        return self._collection.count_documents({}) - pictures, pictures
 
     @property
     def _collection(self) -> Any:

@@ -1,7 +1,9 @@
 """Bind the doors to a workspace: the only place where everything is known at once."""
 
-import ctypes
+import os
 import secrets
+import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,36 +11,40 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from curation import connection, foreign, mongod
+from curation import connection, foreign, loop, measure, mongod
+from curation.appearance import Looks
 from curation.config import TrainingSettings, load_config
 from curation.demo import FILE_COUNT, demo_files
-from curation.desk import Desk, Frozen, Profile
-from curation.doctor import database_uri
+from curation.desk import Desk, Interview, Profile
+from curation.doctor import database_uri, gpu_count
 from curation.gather import gather
-from curation.imports import Import, first_import, imports_of, placed, tables_of, take_in
+from curation.imports import Import, first_import, imports_of, placed, publish, take_in
 from curation.ledger import CONFIG_NAME, Ledger
-from curation.progress import progress_of
+from curation.lock import holding
+from curation.progress import progress_of, waiting
 from curation.report import render
 from curation.store import Store, open_dataset
 from generation import cutout
+from generation.allowance import LlmSettings
+from generation.chat import Chat
 from generation.painter import PastePainter, PixelDoors
 from generation.priors import Priors
 from generation.produce import produce
 from generation.records import Failure, GenerationRequest, SyntheticImage
+from generation.rehearsal import Rehearsal
 from training import dataset, retrain, yolo
+from training.boxes import BoxTable, ImageTable
 from training.child import run_child
 from training.detector import Detector
 from training.errors import UsageError
-from training.files import write_bytes, write_text
-from training.records import Arm, FitSettings, ModelVersion, TrainingFile
+from training.files import make_folder, write_bytes, write_text
 from training.registry import Registry
 from training.source import Format, Source, check_usable
 from training.splits import assign_splits
 
 MAX_SILENCE_S = 900.0  # a single step on a slow machine may take minutes; nothing takes this long
-TITLES = {"fit": "training", "predict": "predicting", "inspect": "loading weights"}
+TITLES = {"fit": "training", "predict": "predicting", "embed": "embedding", "inspect": "loading weights"}
+KEY = "OPENAI_API_KEY"
 CPU_PROFILE = Profile(device="cpu", imgsz=256, max_updates=200, scratch_updates=450)
 GPU_PROFILE = Profile(device="0", imgsz=640, max_updates=3000, scratch_updates=10_000)
 CONFIG_HEAD = "# What differs from the defaults; configs/default.yaml explains every key.\n"
@@ -50,8 +56,11 @@ training:
 
 
 @contextmanager
-def desk_of(ledger: Ledger) -> Iterator[Desk]:
-    """Bind everything that a round needs; what was started is ended with the block."""
+def desk_of(ledger: Ledger, *, may_ask: bool = True) -> Iterator[Desk]:
+    """Bind everything that a round needs; what was started is ended with the block.
+
+    `may_ask` false leaves the language model out, whatever is configured.
+    """
     root = ledger.root
     config = load_config(root / CONFIG_NAME)
     profile = profile_of(config.training)
@@ -68,10 +77,23 @@ def desk_of(ledger: Ledger) -> Iterator[Desk]:
             registry=registry,
             board=cache(partial(_board, root, brought, stack)),
             predict=detector.predict,
-            train=partial(_train, root, registry, detector),
+            train=partial(
+                retrain.train,
+                workspace=root,
+                lay_out=dataset.write_yolo_folder,
+                run=detector.run,
+                registry=registry,
+            ),
             produce=partial(_produce, root),
             first=registry.get(first) if first else None,
             network=_network(config.training.model),
+            warn=warn,
+            look_at=partial(_look_at, root),
+            embed=detector.embed,
+            read_photo=lambda images, row: dataset.read_pixels(root / str(images.path[row])),
+            encode_jpeg=dataset.encode_jpeg,
+            interview=_interview(config.llm) if may_ask else None,
+            chat=partial(_chat, root, config.llm),
         )
 
 
@@ -87,22 +109,26 @@ def init(
     settings: str = "",
 ) -> Import:
     """Make a workspace. It is one from its configuration on, and complete with its first import."""
+    taken = UsageError(f"{folder} is a workspace already", hint="use another folder; curate add brings more photos")
     if imports_of(folder):
-        raise UsageError(f"{folder} is a workspace already", hint="use another folder; curate add brings more photos")
+        raise taken
     if model and not model.is_file():
         raise UsageError(f"{model} is no file", hint="give the path of the detector's .pt file")
     found = _read(source, format, allow_bad=allow_bad)
-    write_text(folder / CONFIG_NAME, CONFIG_HEAD + settings)
-    ledger = Ledger(folder.resolve(), time.time)  # noqa: TID251
-    with ledger.writing("curate init"):
+    make_folder(folder)
+    with holding(folder.resolve(), "curate init", time.time):  # noqa: TID251
+        if imports_of(folder):
+            raise taken
+        write_text(folder / CONFIG_NAME, CONFIG_HEAD + settings)
+        root = folder.resolve()
         profile = profile_of(load_config(folder / CONFIG_NAME).training)
-        detector = detector_of(ledger.root, Registry(ledger.root / "models"), profile)
+        detector = detector_of(root, Registry(root / "models"), profile)
         return take_in(
-            ledger.root,
+            root,
             found,
             assign_splits(found.photos),
             earlier=(),
-            dataset=f"{folder.resolve().name}-{secrets.token_hex(3)}",  # a database server may hold many
+            dataset=f"{root.name}-{secrets.token_hex(3)}",  # a database server may hold many
             name=Path(source).name,
             drawn=drawn,
             model=detector.bring(model, trusted=trust) if model else None,
@@ -149,7 +175,7 @@ def write_report(ledger: Ledger) -> Path:
 
 def profile_of(settings: TrainingSettings) -> Profile:
     """Give what this machine can do: what is set, else by whether there is a GPU."""
-    on_gpu = _gpu_count() > 0 if settings.device == "auto" else settings.device != "cpu"
+    on_gpu = gpu_count() > 0 if settings.device == "auto" else settings.device != "cpu"
     usual = GPU_PROFILE if on_gpu else CPU_PROFILE
     return Profile(
         device=usual.device if settings.device == "auto" else settings.device,
@@ -194,55 +220,63 @@ def _read(source: str, format: Format | None, *, allow_bad: bool) -> Source:  # 
 
 
 def _board(root: Path, brought: Sequence[Import], stack: ExitStack) -> Store:
-    """Open the dataset in FiftyOne; photos that it does not have yet are published."""
-    uri = database_uri(root) or stack.enter_context(mongod.running(root / "db"))
-    connection.connect(uri, plugins_dir=root / "plugins")
-    stack.callback(connection.disconnect)
-    store = open_dataset(brought[0].dataset, root=root)
-    for item in brought:
-        images, labels = tables_of(root, item)
-        store.publish_photos(images, labels, item.classes)
+    """Open the dataset in FiftyOne; imports that it never had are published."""
+    with waiting("opening FiftyOne"):
+        uri = database_uri(root) or stack.enter_context(mongod.running(root / "db"))
+        connection.connect(uri, plugins_dir=root / "plugins")
+        stack.callback(connection.disconnect)
+        store = open_dataset(brought[0].dataset, root=root)
+        publish(root, brought, store)
     return store
 
 
-def _train(
-    root: Path,
-    registry: Registry,
-    detector: Detector,
-    arm: Arm,
-    files: Sequence[TrainingFile],
-    settings: FitSettings,
-    start: retrain.Start,
-    frozen: Frozen,
-) -> ModelVersion:
-    def lay_out(folder: Path, files: Sequence[TrainingFile], classes: Sequence[str]) -> Path:
-        pictures = [_yolo_picture(root, file, frozen, classes) for file in files]
-        return dataset.write_yolo_folder(folder, pictures, classes)
+def _look_at(root: Path, images: ImageTable, labels: BoxTable) -> Looks:
+    with progress_of("measuring", clock=time.monotonic) as progress:
+        return measure.look_at(root, images, labels, dataset.read_pixels, progress)
 
-    return retrain.train(
-        arm,
-        files,
-        settings,
-        start,
-        classes=frozen.image_set.classes,
-        number=frozen.folder.number,
-        scratch=root / "scratch",
-        lay_out=lay_out,
-        run=detector.run,
-        registry=registry,
+
+def _interview(settings: LlmSettings | None) -> Interview | None:
+    """Give what the language model is asked by; None where none is configured, or there is no key."""
+    if settings is None:
+        return None
+    if not os.environ.get(KEY):
+        warn(f"llm is configured but {KEY} is not set: going on without the language model")
+        return None
+    return interview_of(settings)
+
+
+def interview_of(settings: LlmSettings) -> Interview:
+    """Give what the answers of the language model depend on."""
+    return Interview(
+        model=settings.model,
+        base_url=settings.base_url,
+        detail=settings.detail,
+        blur_classes=settings.blur_classes,
+        max_tagged=settings.max_tagged,
     )
 
 
-def _yolo_picture(root: Path, file: TrainingFile, frozen: Frozen, classes: Sequence[str]) -> dataset.YoloPicture:
-    path = root / file.path
-    if file.synthetic:
-        note = SyntheticImage.model_validate_json(path.with_suffix(".json").read_text(encoding="utf-8"))
-        labels = np.array([classes.index(label.label) for label in note.labels], np.int64)
-        xyxy = np.array([label.xyxy for label in note.labels], np.float64).reshape(-1, 4)
-    else:
-        boxes = frozen.labels.take(frozen.labels.image == np.searchsorted(frozen.images.id, file.picture_id))
-        labels, xyxy = boxes.label, boxes.xyxy
-    return dataset.YoloPicture(picture_id=file.picture_id, source=path, labels=labels, xyxy=xyxy, times=file.times)
+def _chat(root: Path, settings: LlmSettings | None, number: int) -> Chat:
+    assert settings is not None  # an interview stands on settings
+    folder = root / "llm"
+    return Chat(settings, os.environ.get(KEY), replies=folder / "replies", calls=folder / "calls" / f"{number:03d}")
+
+
+def rehearse(desk: Desk) -> Rehearsal:
+    """Write what would be sent to the language model into scratch/llm, and send nothing."""
+    settings = desk.config.llm
+    if settings is None:
+        raise UsageError("no language model is configured", hint="set llm.model in curate.yaml")
+    folder = desk.ledger.root / "scratch" / "llm"
+    shutil.rmtree(folder, ignore_errors=True)
+    rehearsal = Rehearsal(settings, folder)
+    loop.rehearse(desk, interview_of(settings), rehearsal)
+    return rehearsal
+
+
+def warn(text: str) -> None:
+    """Tell people something beside the results."""
+    sys.stderr.write(f"note: {text}\n")
 
 
 def _produce(root: Path, requests: Sequence[GenerationRequest], priors: Priors) -> Sequence[SyntheticImage | Failure]:
@@ -268,13 +302,3 @@ def _produce(root: Path, requests: Sequence[GenerationRequest], priors: Priors) 
 
 def _network(name: str) -> str:
     return str(Path(__file__).with_name("tiny.yaml")) if name == "tiny" else name
-
-
-def _gpu_count() -> int:
-    """Count CUDA devices by asking the driver, since importing torch takes seconds."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0
-    count = ctypes.c_int()
-    return count.value if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else 0

@@ -5,7 +5,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # `status` starts without pydantic
-    from curation.records import Briefs, Decision, Finding, Status
+    from curation.records import Briefs, Decision, Finding, Shortage, Status
     from training.records import Interval
 
 NOTHING = "–"
@@ -61,17 +61,22 @@ def short(identity: str) -> str:
     return identity[:12]
 
 
-def action_text(finding: "Finding", briefs: "Briefs | None") -> str:
-    """Say in two or three words what is done about a finding: the briefs' action, or what an open one still needs."""
-    own = [brief for brief in briefs.briefs if brief.finding_id == finding.finding_id] if briefs else []
-    pictures = sum(brief.pictures for brief in own if brief.action == "generate")
-    asked = [f"generate {pictures}"] if pictures else []
-    asked += ["label photos"] if any(brief.action == "label" for brief in own) else []
-    if asked:
-        return ", ".join(asked)
-    if finding.status == "open" and finding.objects_to_settle:
-        return f"needs ~{finding.objects_to_settle}"
-    return "nothing" if finding.status == "confirmed" and briefs else NOTHING
+def action_text(finding: "Finding | Shortage", briefs: "Briefs | None") -> str:
+    """Say in two or three words what is done about a finding, or how many objects an open one still needs."""
+    settle = getattr(finding, "objects_to_settle", None)
+    if settle:
+        return f"needs ~{settle:,}"
+    action = next((each for each in briefs.actions if each.finding_id == finding.finding_id), None) if briefs else None
+    if action is None:
+        return NOTHING
+    return {"generate": f"generate {action.pictures:,}", "label": "label photos"}.get(action.action, action.action)
+
+
+def share_text(finding: "Finding | Shortage", briefs: "Briefs | None") -> str:
+    """Write a finding's share of the budget of pictures."""
+    shares = {each.finding_id: each.share for each in briefs.actions} if briefs else {}
+    share = shares.get(finding.finding_id, 0)
+    return f"{share:.0%}" if share else NOTHING
 
 
 def without_outcome(decision: "Decision") -> str:

@@ -1,4 +1,4 @@
-"""The detector of a workspace: inspect weights, predict on its photos, train an arm, each job in a child process."""
+"""The detector of a workspace: inspect weights, predict on its photos, embed objects, each job in a child process."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -6,15 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.boxes import BoxTable, ImageTable, Ints, RawBoxes
 from training.files import digest_of
 from training.records import ModelVersion
 from training.registry import Registry
 from training.retrain import RunJob
+from training.yolo import read_vectors
 
+Vectors = NDArray[np.float32]
 ReadRaw = Callable[[Path], RawBoxes]
 """Read what the child left of its predictions."""
+ReadVectors = Callable[[Path], Vectors]
+"""Read what the child left of its embeddings."""
+EMBED_SIDE_PX = 64
+"""Side of a crop: near the size at which a detector sees an object. On blood cells, yolov8n of COCO and the majority of
+the 10 nearest crops name the class right for 93 % at 64 px, 91 % at 128 px and 88 % at 192 px (mean of classes)."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Detector:
     read_raw: ReadRaw
     imgsz: int
     device: str
+    read_vectors: ReadVectors = read_vectors
 
     def bring(self, weights: Path, *, trusted: bool) -> ModelVersion:
         """Register weights that somebody brought; raises `ChildError` where they cannot be loaded."""
@@ -78,6 +87,30 @@ class Detector:
             model_id: _boxes_of(model_id, boxes, own_names, images, rows, classes)
             for model_id, boxes, own_names in zip(model_ids, raw, names, strict=True)
         }
+
+    def embed(self, model: ModelVersion, images: ImageTable, boxes: BoxTable) -> Vectors:
+        """Give the model's own view of each box (n, d), in the order of the table: like objects lie near each other.
+
+        d is the number of channels before the model's head, 0 where there is no box. Each photo is read once.
+        """
+        if not len(boxes):
+            return np.zeros((0, 0), np.float32)
+        order = np.argsort(boxes.image, kind="stable")
+        rows, first = np.unique(boxes.image[order], return_index=True)
+        request = {
+            "weights": str(self.registry.weights(model.model_id)),
+            "images": [str(self.root / str(path)) for path in images.path[rows]],
+            "boxes": [part.tolist() for part in np.split(boxes.xyxy[order], first[1:])],
+            "imgsz": EMBED_SIDE_PX,
+            "device": self.device,
+        }
+        folder = self._scratch("embed")
+        self.run("embed", request, folder, trusted=model.trusted)
+        found = self.read_vectors(folder / "vectors.npz")
+        shutil.rmtree(folder, ignore_errors=True)
+        vectors = np.empty_like(found)
+        vectors[order] = found
+        return vectors
 
     def _scratch(self, name: str) -> Path:
         folder = self.root / "scratch" / name

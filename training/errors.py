@@ -10,7 +10,9 @@
     ├── DamagedFile        4  a finished file is not what its record says
     ├── DatabaseError      4  mongod is missing, dead or unreachable
     ├── ModelError         4  weights that cannot be loaded or used
-    └── ChildError         4  a heavy step died in its own process
+    ├── ChildError         4  a heavy step died in its own process
+    ├── LlmUnavailable     4  the language model's server cannot be used now
+    └── LlmBudget          4  a call would go beyond what the round may spend on the language model
 
 Anything else that reaches the command line is a bug and exits 1.
 """
@@ -71,3 +73,11 @@ class ModelError(CurateError):
 
 class ChildError(CurateError):
     """A heavy step in a process of its own did not end well."""
+
+
+class LlmUnavailable(CurateError):
+    """The language model's server refuses us, asks to wait long, or fails again and again."""
+
+
+class LlmBudget(CurateError):
+    """A call could go beyond what the round may spend on the language model."""

@@ -7,7 +7,7 @@ import numpy as np
 from training.bootstrap import BootstrappedAp, bootstrap_ap
 from training.boxes import BoxTable, ImageTable, Table
 from training.matching import Errors, error_kinds, match
-from training.metrics import OperatingPoint, point_ap, prepare, recall_precision
+from training.metrics import OperatingPoint, known, point_ap, prepare, recall_precision
 from training.records import ERROR_KINDS, ClassScore, ErrorKind, Evaluation, FileRef, ImageSet, ModelVersion, Split
 
 SaveTable = Callable[[str, Table], FileRef]
@@ -66,10 +66,10 @@ def _class_scores(
         ClassScore(
             label=label,
             ap=measured.classes[number],
-            ap50=_known(ap50[number]),
+            ap50=known(ap50[number]),
             objects=int(point.objects[number]),
-            recall=_known(point.recall[number]),
-            precision=_known(point.precision[number]),
+            recall=known(point.recall[number]),
+            precision=known(point.precision[number]),
             errors=kinds[number],
         )
         for number, label in enumerate(classes)
@@ -90,7 +90,3 @@ def _count_kinds(
         for label, count in enumerate(np.bincount(column, minlength=class_count)):
             counts[label][kind] = int(count)
     return counts
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

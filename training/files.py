@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from training.errors import CurateError
+from training.errors import CurateError, DamagedFile
 
 TEMPORARY_PREFIX = ".writing-"
 
@@ -38,6 +38,16 @@ def digest_of_file(path: Path) -> str:
     """Give the digest of a file's bytes, as `digest_of` does, without holding the file in memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:24]
+
+
+def refuse_changed(path: Path, digest: str, *, hint: str) -> None:
+    """Raise `DamagedFile` where a file is missing, or its bytes are not those of the digest."""
+    try:
+        whole = digest_of_file(path) == digest
+    except FileNotFoundError:
+        whole = False
+    if not whole:
+        raise DamagedFile(f"{path} is missing or has changed", hint=hint)
 
 
 def write_with(path: Path, fill: Callable[[BinaryIO], object]) -> None:
@@ -105,10 +115,29 @@ def _copy(source: Path, target: Path) -> None:
         write_with(target, lambda file: shutil.copyfileobj(bytes_in, file))
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there; raises `CurateError` where that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise writing_failed(folder, error) from error
+
+
 def sweep(folder: Path) -> None:
-    """Remove what an interrupted writer left under its temporary name."""
+    """Remove what an interrupted writer left under its temporary name, here and below."""
     for leftover in folder.rglob(f"{TEMPORARY_PREFIX}*"):
         leftover.unlink(missing_ok=True)
+
+
+def sweep_old(folder: Path, *, before_s: float) -> None:
+    """Remove what was left in this very folder and last written before a time, in seconds since 1970.
+
+    For a folder that others may be writing into at this moment.
+    """
+    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):  # moved into place meanwhile
+            if leftover.stat().st_mtime < before_s:
+                leftover.unlink()
 
 
 def writing_failed(path: Path, error: OSError) -> CurateError:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, TypeVar
 
 from training.errors import DataError
+from training.fields import MAX_FIELDS, MAX_LENGTH, Value, simple_value
 from training.files import digest_of
 from training.folder import parents_of, read_inside, suffix_of
 from training.pixels import MAX_PHOTO_BYTES, PHOTO_SUFFIXES, Seen, look_at
@@ -20,7 +21,6 @@ Progress = Callable[[int, int], None]
 Row = TypeVar("Row")
 
 GROUP_FIELDS = ("video_id", "seq_id", "sequence", "camera", "camera_id", "site", "location")
-MAX_FIELDS, MAX_FIELD_LENGTH = 32, 200
 _SPLIT_WORDS: dict[str, Split] = {
     "train": "train", "training": "train", "trainval": "train",
     "val": "val", "valid": "val", "validation": "val",
@@ -103,7 +103,8 @@ class Intake:
         boxes: tuple[FoundBox, ...],
         *,
         split: Split | None,
-        fields: Mapping[str, str] | None = None,
+        fields: Mapping[str, Value] | None = None,
+        tags: tuple[str, ...] = (),
     ) -> None:
         """Keep a photo with its labels."""
         extra = dict(fields or {})
@@ -117,6 +118,7 @@ class Intake:
             look=opened.seen.look,
             boxes=boxes,
             fields=extra,
+            tags=tags,
         )
         self.photos.append((name, photo))
 
@@ -164,15 +166,15 @@ def split_of(folders: str) -> Split | None:
     return None
 
 
-def simple_fields(values: Mapping[str, object], known: frozenset[str]) -> dict[str, str]:
-    """Give what a source says of a photo beyond `known`: short printable texts and whole numbers only."""
-    found: dict[str, str] = {}
-    for key, value in values.items():
-        if key in known or isinstance(value, bool) or not isinstance(value, str | int) or len(found) == MAX_FIELDS:
+def simple_fields(values: Mapping[str, object], known: frozenset[str]) -> dict[str, Value]:
+    """Give what a source says of a photo beyond `known`: short printable texts, flags and finite numbers only."""
+    found: dict[str, Value] = {}
+    for key, told in values.items():
+        value = simple_value(told)
+        if key in known or value is None or len(found) == MAX_FIELDS:
             continue
-        text = str(value).strip()
-        if key.isprintable() and 0 < len(key) <= MAX_FIELD_LENGTH and 0 < len(text) <= MAX_FIELD_LENGTH:
-            found |= {key: text} if text.isprintable() else {}
+        if key.isprintable() and 0 < len(key) <= MAX_LENGTH:
+            found[key] = value
     return found
 
 

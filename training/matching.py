@@ -45,7 +45,12 @@ class Errors:
     label_found: Bools
     """(L,) matched at IoU 0.5 by a counted prediction."""
     label_kind: NDArray[np.int8]
-    """(L,) −1 found, else `missed`, or the kind of the wrong prediction that covers it: `class` or `localisation`."""
+    """(L,) −1 found, else `missed`, or the kind of the wrong prediction that covers it: `class` or `localisation`; −2
+    where `training.suspects` set it aside."""
+    target_row: Ints
+    """(P,) row of the label that a class or localisation error is about; −1 for all other predictions."""
+    label_touched: Bools
+    """(L,) some prediction, of any class and any score, overlaps it with an IoU of 0.1 or more."""
 
     @property
     def label_missed(self) -> Bools:
@@ -95,6 +100,8 @@ def error_kinds(predictions: BoxTable, labels: BoxTable, matches: Matches, *, mi
     (localisation where it is both): it counts there, not twice.
     """
     pairs = _stack([_no_pairs(), *_any_class_pairs(predictions, labels)])
+    touched = np.zeros(len(labels), np.bool_)
+    touched[pairs.label] = True
     same = predictions.label[pairs.prediction] == labels.label[pairs.label]
     same_iou, same_row = _best(pairs.take(same), len(predictions))
     other_iou, other_row = _best(pairs.take(~same), len(predictions))
@@ -107,9 +114,25 @@ def error_kinds(predictions: BoxTable, labels: BoxTable, matches: Matches, *, mi
         label_kind[row[kind == ERROR_KINDS.index(name)]] = ERROR_KINDS.index(name)
     label_kind[matches.label_row[correct, 0]] = CORRECT
     best_row = np.where(same_iou >= other_iou, same_row, other_row)
+    is_class, is_localisation = (kind == ERROR_KINDS.index(name) for name in ("class", "localisation"))
     return Errors(
-        prediction_kind=kind, best_label_row=best_row, label_found=label_kind == CORRECT, label_kind=label_kind
+        prediction_kind=kind,
+        best_label_row=best_row,
+        label_found=label_kind == CORRECT,
+        label_kind=label_kind,
+        target_row=np.select([is_class, is_localisation], [other_row, same_row], -1),
+        label_touched=touched,
     )
+
+
+def same_class_pairs(boxes: BoxTable, *, min_iou: float) -> Pairs:
+    """Give the pairs of boxes of one class in one photo with an IoU of `min_iou` or more, each once.
+
+    `label` is the later row of the two.
+    """
+    key, _ = _class_keys(boxes, boxes)
+    near = _overlaps(boxes, boxes, key, key)
+    return _stack([_no_pairs(), *(p.take((p.iou >= min_iou) & (p.prediction < p.label)) for p in near)])
 
 
 def _prediction_kind(counted: Bools, correct: Bools, same_iou: Floats, other_iou: Floats) -> NDArray[np.int8]:

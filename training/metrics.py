@@ -6,6 +6,7 @@ ones, so the point estimate and its interval come from the same code.
 
 from dataclasses import dataclass
 from math import isqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,6 +174,31 @@ def _area(found: Columns, seen: Columns, objects: Columns) -> Floats:
     return np.asarray(np.einsum("nr,nr->r", passed, best) / RECALL_POINTS)
 
 
+def joined_ap(seen: NDArray[np.floating[Any]], count: Ints, objects: Ints) -> Floats:
+    """Give the AP of k curves that lie end to end, every photo counted once; (n,), (k,), (k,) → (k,).
+
+    `seen` is the number of predictions up to each hit and with it, in whose precision AP is computed; `count` the hits
+    of each curve; `objects` its labelled objects, at least 1.
+    """
+    start = np.cumsum(count) - count
+    precision = (np.arange(1, len(seen) + 1) - np.repeat(start, count)).astype(seen.dtype) / seen
+    needed = _hits_needed(objects)
+    curve, point = np.nonzero((needed <= count[:, None]) & (count[:, None] > 0))
+    best = np.zeros(needed.shape)
+    if len(curve):
+        # the best between two recall points, then of all points behind; where two points share a hit, the second has it
+        best[curve, point] = np.maximum.reduceat(precision, start[curve] + np.maximum(needed[curve, point] - 1, 0))
+    return np.asarray(np.maximum.accumulate(best[:, ::-1], axis=1).sum(axis=1) / RECALL_POINTS)
+
+
+def _hits_needed(objects: Ints) -> Ints:
+    """Give the fewest hits that reach each recall point; (k,) → (k, 101). Compared as floats, as in `_area`."""
+    points = np.arange(RECALL_POINTS) * RECALL_STEP
+    near = np.ceil(points * objects[:, None])
+    below = ((near - 1) / objects[:, None] < points).astype(np.int64) + (near / objects[:, None] < points)
+    return np.asarray(near.astype(np.int64) - 1 + below)
+
+
 def _running(combine: np.ufunc, values: Columns) -> Columns:
     """Accumulate `np.add` or `np.maximum` (of values ≥ 0) down the rows; (n, R) → (n, R).
 
@@ -211,3 +237,8 @@ def recall_precision(
 
 def _share(part: Ints, whole: Ints) -> Floats:
     return np.asarray(np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0))
+
+
+def known(value: float) -> float | None:
+    """Give a measured value for a record, None for NaN: where there is nothing to measure."""
+    return float(value) if np.isfinite(value) else None

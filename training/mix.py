@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
+import numpy as np
+
+from training.boxes import BoxTable, Floats, ImageTable, Ints
 from training.records import TrainingFile
 
 
@@ -22,6 +25,19 @@ class Picture:
     path: str
     synthetic: bool
     objects: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """An entry of a list with what it teaches."""
+
+    file: TrainingFile
+    digest: str
+    """Of the picture's bytes, as they were when its labels were made or frozen."""
+    labels: Ints
+    """(n,) class numbers of the model that learns."""
+    xyxy: Floats
+    """(n, 4) corners as fractions 0–1."""
 
 
 def candidate_list(
@@ -72,3 +88,21 @@ def epochs_for(length: int, *, batch: int, max_updates: int) -> int:
 def shown(picture: Picture, *, times: int) -> TrainingFile:
     """Give the list entry of a picture that one pass shows so often."""
     return TrainingFile(picture_id=picture.picture_id, path=picture.path, synthetic=picture.synthetic, times=times)
+
+
+def real_lessons(
+    files: Sequence[TrainingFile], images: ImageTable, labels: BoxTable, *, number_of: Ints
+) -> list[Lesson]:
+    """Give the entries of real photos with their labels; `number_of` gives the learner's number of each class.
+
+    A photo's id is the digest of its bytes. Raises `KeyError` for an entry that is none of `images`.
+    """
+    row_of = {picture_id: row for row, picture_id in enumerate(images.id.tolist())}
+    order = np.argsort(labels.image, kind="stable")
+    first, last = (np.searchsorted(labels.image[order], np.arange(len(images)), side) for side in ("left", "right"))
+    lessons = []
+    for file in files:
+        row = row_of[file.picture_id]
+        held = order[first[row] : last[row]]
+        lessons.append(Lesson(file, file.picture_id, number_of[labels.label[held]], labels.xyxy[held]))
+    return lessons

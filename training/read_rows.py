@@ -36,7 +36,8 @@ def _read(intake: Intake, row: Row) -> None:
     labelled: list[Labelled] = list(zip(row["labels"], row["boxes"], strict=True))
     boxes = intake.boxes(path, [(None, item) for item in labelled], _box)
     fields = simple_fields(row["fields"], frozenset({"split"}))
-    intake.keep(path, opened, boxes, split=_split(row), fields=fields)
+    tags = tuple(str(tag) for tag in row["tags"] if not _split_of_tag(str(tag)))
+    intake.keep(path, opened, boxes, split=_split(row), fields=fields, tags=tags)
 
 
 def _box(labelled: Labelled) -> FoundBox:
@@ -49,5 +50,10 @@ def _box(labelled: Labelled) -> FoundBox:
 
 def _split(row: Row) -> Split | None:
     told = split_of(str(row["fields"].get("split", "")))
-    by_tag = {split for tag in row["tags"] if str(tag).isalpha() and (split := split_of(str(tag)))}
+    by_tag = {split for tag in row["tags"] if (split := _split_of_tag(str(tag)))}
     return told or (by_tag.pop() if len(by_tag) == 1 else None)
+
+
+def _split_of_tag(tag: str) -> Split | None:
+    """Give the split that a tag names; `test-2` is a tag like any other."""
+    return split_of(tag) if tag.isalpha() else None

@@ -59,6 +59,8 @@ class ImageSet(Record):
     """Labelled objects by split and class."""
     images: FileRef
     labels: FileRef
+    fields: FileRef
+    """What people's samples say of each photo: `training.fields`."""
 
 
 class ClassScore(Record):

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from training.records import Arm, FitSettings, ModelVersion, TrainingFile
+from training.dataset import YoloPicture
+from training.files import refuse_changed
+from training.mix import Lesson
+from training.records import Arm, FitSettings, ModelVersion
 from training.registry import Registry
 
 
@@ -20,7 +23,7 @@ class RunJob(Protocol):
 class LayOut(Protocol):
     """Write a folder that ultralytics trains on, and give its data YAML."""
 
-    def __call__(self, folder: Path, files: Sequence[TrainingFile], classes: Sequence[str]) -> Path:
+    def __call__(self, folder: Path, pictures: Sequence[YoloPicture], classes: Sequence[str]) -> Path:
         """Give the path of the data YAML."""
 
 
@@ -34,24 +37,25 @@ class Start:
 
 def train(
     arm: Arm,
-    files: Sequence[TrainingFile],
+    lessons: Sequence[Lesson],
     settings: FitSettings,
     start: Start,
     *,
     classes: Sequence[str],
     number: int,
-    scratch: Path,
+    workspace: Path,
     lay_out: LayOut,
     run: RunJob,
     registry: Registry,
 ) -> ModelVersion:
-    """Train one arm of round `number` and register what comes out.
+    """Train one arm of round `number` and register what comes out; `classes` are in the order of their numbers.
 
-    An interrupted fit starts again from its beginning: on a CPU it then ends in the same weights.
+    An interrupted fit starts again from its beginning: on a CPU it then ends in the same weights. Raises `DamagedFile`
+    where a picture is not the one that its labels were made for.
     """
-    folder = scratch / f"{number:03d}-{arm.name}"
+    folder = workspace / "scratch" / f"{number:03d}-{arm.name}"
     shutil.rmtree(folder, ignore_errors=True)
-    data = lay_out(folder / "data", files, classes)
+    data = lay_out(folder / "data", [_whole(workspace, lesson) for lesson in lessons], classes)
     request = {"weights": start.weights, "data": str(data), "settings": settings.plain()}
     result = run("fit", request, folder, trusted=bool(start.parent and start.parent.trusted))
     version = ModelVersion(
@@ -67,3 +71,14 @@ def train(
     registry.add(folder / "weights.pt", version)
     shutil.rmtree(folder, ignore_errors=True)
     return version
+
+
+def _whole(workspace: Path, lesson: Lesson) -> YoloPicture:
+    """Give a picture to lay out, after its bytes were checked."""
+    file = lesson.file
+    path = workspace / file.path
+    again = "make it again with --redo generate" if file.synthetic else "it is a copy of a photo that was brought"
+    refuse_changed(path, lesson.digest, hint=f"restore it from a backup; {again}")
+    return YoloPicture(
+        picture_id=file.picture_id, source=path, labels=lesson.labels, xyxy=lesson.xyxy, times=file.times
+    )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from training.boxes import BoxTable, ImageTable, Table, Texts
 from training.errors import DataError
+from training.fields import Value
 from training.files import digest_of
 from training.records import SPLITS, Split
 
@@ -70,8 +71,10 @@ class FoundPhoto:
     look: int
     """64-bit difference hash of the upright picture."""
     boxes: tuple[FoundBox, ...]
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Value] = field(default_factory=dict)
     """What else the source says of the photo."""
+    tags: tuple[str, ...] = ()
+    """As the source has them, without those that name a split."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Door to ultralytics: inspect weights, fit, predict. Runs as a child: `python -m training.yolo JOB FOLDER`.
+"""Door to ultralytics: inspect weights, fit, predict, embed. Runs as a child: `python -m training.yolo JOB FOLDER`.
 
 ultralytics writes settings, fonts and caches into `YOLO_CONFIG_DIR`, rewrites damaged JPEGs in place (so it only ever
 sees our links), and executes what a data YAML says under `download:` (so it only ever sees our YAML of four keys).
@@ -9,21 +9,26 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.boxes import RawBoxes
 from training.child import INTEGRATIONS, die_with_parent
+from training.crops import Pixels, square_crops
 from training.errors import CurateError, ModelError
 from training.files import digest_of, write_json, write_with
+from training.pixels import read_pixels
 from training.records import FitSettings
 
 Say = Callable[[int, int, str], None]
 MIN_PREDICTED_SCORE = 0.001  # the usual floor for AP: below it nothing changes a curve
 MAX_PREDICTIONS = 300
 PREDICT_BATCH = 16
+EMBED_BATCH = 64
 
 
 def inspect(request: dict[str, Any], _folder: Path, _say: Say) -> dict[str, Any]:
@@ -103,7 +108,42 @@ def read_raw(path: Path) -> RawBoxes:
         return RawBoxes(**{name: stored[name] for name in ("image", "label", "xyxy", "score")})
 
 
-JOBS = {"inspect": inspect, "fit": fit, "predict": predict}
+def embed(request: dict[str, Any], folder: Path, say: Say) -> dict[str, Any]:
+    """Embed the objects of photos, photo by photo, as crops of `imgsz` px; they are left in `vectors.npz`.
+
+    A vector is the mean over the crop of the network's last layer before its head.
+    """
+    model = _load(request["weights"])
+    crops, parts = _crops(request, say), [np.zeros((0, 0), np.float32)]
+    while batch := list(islice(crops, EMBED_BATCH)):
+        # All crops are squares of one size: ultralytics pads a mixed list otherwise than a uniform one, and then a
+        # vector would depend on its neighbours in the batch.
+        found = model.embed(batch, imgsz=request["imgsz"], device=request["device"], save=False, verbose=False)
+        parts.append(np.stack([vector.float().cpu().numpy() for vector in found]))
+    vectors = np.concatenate(parts[1:] or parts).astype(np.float32)
+    if not np.isfinite(vectors).all():
+        raise ModelError(f"{request['weights']} gives embeddings that are not numbers", hint="is the model damaged?")
+    write_with(folder / "vectors.npz", lambda file: np.savez(file, vectors=vectors))
+    return {"count": len(vectors)}
+
+
+def _crops(request: dict[str, Any], say: Say) -> Iterator[Pixels]:
+    """Cut the crops of each photo in turn; `request` has a list of boxes for every image."""
+    total = len(request["images"])
+    for number, (path, boxes) in enumerate(zip(request["images"], request["boxes"], strict=True)):
+        yield from square_crops(
+            read_pixels(Path(path)), np.array(boxes, np.float64).reshape(-1, 4), side_px=request["imgsz"]
+        )
+        say(number + 1, total, "photos")
+
+
+def read_vectors(path: Path) -> NDArray[np.float32]:
+    """Read the vectors (n, d) that `embed` left."""
+    with np.load(path, allow_pickle=False) as stored:
+        return np.asarray(stored["vectors"], np.float32)
+
+
+JOBS = {"inspect": inspect, "fit": fit, "predict": predict, "embed": embed}
 
 
 def main(job: str, folder: Path) -> None:

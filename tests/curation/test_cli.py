@@ -59,13 +59,16 @@ def test_a_mistake_is_one_sentence_with_a_remedy(arguments: list[str], code: int
 
 def test_the_doctor_gives_a_line_a_check_and_the_fix_for_what_is_not_well(tmp_path: Path) -> None:
     curate = Path(sys.executable).with_name("curate")
-    done = subprocess.run([curate, "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    own = {name: value for name, value in os.environ.items() if name != "FIFTYONE_DATABASE_URI"}
+    done = subprocess.run([curate, "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False, env=own)
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = done.stdout.splitlines()
+    *lines, blank, following = done.stdout.splitlines()
+    assert (blank, following) == ("", "next: curate demo")
     assert all(line.startswith("ok ") for line in lines)
     for what in ("mongod", "torch", "language model", "disk"):
         assert any(what in line for line in lines)
     nowhere = {**os.environ, "FIFTYONE_DATABASE_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=500"}
     done = subprocess.run([curate, "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False, env=nowhere)
     assert done.returncode == 4
+    assert done.stdout.splitlines()[-1] == "next: curate doctor"
     assert any(line.startswith("NOT") and "database" in line and " – " in line for line in done.stdout.splitlines())

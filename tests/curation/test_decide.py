@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from curation.compare import Judged, holm, two_sided_p
-from curation.decide import decide, nothing_to_try
+from curation.compare import Contender, holm, two_sided_p
+from curation.decide import MIN_LOSS_PHOTOS, decide, foregone, nothing_to_try
 from curation.records import DecideSettings, Decision
 from training.bootstrap import bootstrap_ap
 from training.boxes import BoxTable
@@ -45,11 +45,11 @@ def detect(seed: int, labels: BoxTable, recall: list[float]) -> BoxTable:
 
 def judged(
     name: str, labels: BoxTable, photos: int, predictions: BoxTable, *, split: str = "test", images: str = "d1"
-) -> Judged:
+) -> Contender:
     curves = prepare(
         predictions, labels, match(predictions, labels), image_rows=np.arange(photos), class_count=len(CLASSES)
     )
-    return Judged(evaluation=evaluation(name, split=split, images=images), curves=curves)
+    return Contender(evaluation=evaluation(name, split=split, images=images), curves=curves)
 
 
 def evaluation(name: str, *, split: str = "test", images: str = "d1") -> Evaluation:
@@ -182,19 +182,92 @@ def test_a_small_test_says_which_class_needs_how_many_more_photos():
     assert [int(word.split()[-1]) for word in settle.split(": ")[1].split(", ")] == needs
 
 
-def test_a_class_on_too_few_photos_neither_promotes_nor_rejects():
-    photos = 120
-    labels = some_labels(5, photos)
-    labels = labels.take((labels.label == 0) | (labels.image < 12))
+RARE = {
+    # name: photos with a cone, recall on helmet and cone of champion and candidate, outcome, whether the loss is named
+    "all is well": (12, [0.5, 0.7], [0.9, 0.7], "promoted", False),
+    "the rare class is lost": (12, [0.5, 1.0], [0.9, 0.0], "inconclusive", True),
+    "the rare class is lost, and nothing gained": (12, [0.7, 1.0], [0.7, 0.0], "inconclusive", True),
+    "all is lost": (12, [0.9, 1.0], [0.4, 0.0], "rejected", True),
+    "lost on the fewest photos that can show it": (MIN_LOSS_PHOTOS, [0.5, 1.0], [0.9, 0.0], "inconclusive", True),
+    "lost on fewer than can show anything": (MIN_LOSS_PHOTOS - 1, [0.5, 1.0], [0.9, 0.0], "promoted", False),
+}
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_nothing_is_promoted_over_a_possible_loss_and_no_claim_rests_on_one(name):
+    cones, champion, candidate, outcome, named = RARE[name]
+    photos, labels = 120, some_labels(5, 120, share=1)
+    labels = labels.take((labels.label == 0) | (labels.image < cones))
+    recall = {"champion": champion, "control": champion, "candidate": candidate}
     arms = {
-        role: judged(role, labels, photos, detect(place, labels, [0.7, cone]))
-        for place, (role, cone) in enumerate({"champion": 1.0, "control": 0.9, "candidate": 0.0}.items())
+        role: judged(role, labels, photos, detect(place, labels, recall[role])) for place, role in enumerate(recall)
     }
     decision = decide(**arms, classes=CLASSES, settings=QUICK, openings=1, rng=np.random.default_rng(0))
-    assert [found.verdict for found in decision.classes] == ["cannot be shown", "too few photos"]
-    assert decision.outcome == "inconclusive"
+    assert decision.classes[1].verdict == "too few photos", "the verdict on the class stays what it is"
     assert decision.better.mean_ap.value == pytest.approx(decision.better.classes["helmet"].value)
-    assert decision.better.classes["cone"].high < 0
+    assert decision.outcome == outcome
+    assert decision.champion == ("candidate" if outcome == "promoted" else "champion")
+    loss = decision.better.classes["cone"]
+    assert ("possibly worse on cone (−" in decision.sentence) == named
+    if named:
+        assert loss.high < -QUICK.margin
+        assert f"{cones} test photos), on too few photos for a verdict" in decision.sentence
+    settles = outcome == "inconclusive"
+    assert (f"more test photos that hold the class: cone {20 - cones}" in decision.settle) == settles
+
+
+def test_a_small_loss_on_too_few_photos_is_none():
+    """The interval must lie wholly below −margin, as for any class."""
+    photos, labels = 120, some_labels(5, 120, share=1)
+    labels = labels.take((labels.label == 0) | (labels.image < 12))
+    recall = {"champion": [0.5, 1.0], "control": [0.5, 1.0], "candidate": [0.9, 0.0]}
+    arms = {
+        role: judged(role, labels, photos, detect(place, labels, recall[role])) for place, role in enumerate(recall)
+    }
+    wide = DecideSettings(replicates=400, min_photos=20, margin=0.99)
+    decision = decide(**arms, classes=CLASSES, settings=wide, openings=1, rng=np.random.default_rng(0))
+    assert (decision.outcome, "possibly" in decision.sentence) == ("promoted", False)
+
+
+FOREGONE = {
+    # name: photos of each class, looks so far, words of the sentence, what settles it; None: it is open
+    "enough of all": ({"helmet": 50, "cone": 70}, 0, None, None),
+    "enough of one": ({"helmet": 50, "cone": 0}, 4, None, None),
+    "too few of all": (
+        {"helmet": 40, "cone": 49}, 0, "no class is on 50 of them",
+        "more test photos that hold the class: cone 1, helmet 10",
+    ),
+    "worn out": ({"helmet": 80}, 5, "looked at 5 times and are good for 5", "add test photos"),
+    "worn out and too few": ({"helmet": 3}, 9, "looked at 9 times and are good for 5", "add test photos"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOREGONE)
+def test_a_verdict_that_no_model_could_change_is_known_beforehand(name):
+    photos, openings, words, settle = FOREGONE[name]
+    decision = foregone(photos, "m1", openings, DecideSettings())
+    if words is None:
+        assert decision is None
+        return
+    assert words in decision.sentence
+    assert "nothing more was trained, and test stays closed" in decision.sentence
+    assert (decision.outcome, decision.champion, decision.openings) == ("inconclusive", "m1", openings)
+    assert (decision.better, decision.settle) == (None, settle)
+
+
+@pytest.mark.parametrize("photos", [19, 20])
+def test_what_is_foregone_is_what_the_decision_would_have_been(photos):
+    labels = some_labels(0, photos, share=1)
+    arms = {
+        role: judged(role, labels, photos, detect(place, labels, [recall] * 2))
+        for place, (role, recall) in enumerate({"champion": 0.2, "control": 0.2, "candidate": 1.0}.items())
+    }
+    for looks in (4, 5):
+        known = foregone(dict.fromkeys(CLASSES, photos), "champion", looks, QUICK)
+        after = decide(**arms, classes=CLASSES, settings=QUICK, openings=looks + 1, rng=np.random.default_rng(0))
+        assert (known is None) == (after.outcome == "promoted")
+        if known is not None:
+            assert (known.outcome, known.settle, known.champion) == (after.outcome, after.settle, after.champion)
 
 
 def test_a_loss_within_the_margin_is_no_objection():
@@ -318,7 +391,7 @@ def test_many_classes_get_enough_draws_for_a_gain_to_be_shown():
         predictions = detect(place, labels, [recall] * classes)
         matches = match(predictions, labels)
         curves = prepare(predictions, labels, matches, image_rows=np.arange(photos), class_count=classes)
-        arms[role] = Judged(evaluation=evaluation(role), curves=curves)
+        arms[role] = Contender(evaluation=evaluation(role), curves=curves)
     few = DecideSettings(replicates=100, min_photos=20)
     names = tuple("abcdef")
     decision = decide(**arms, classes=names, settings=few, openings=1, rng=np.random.default_rng(0))

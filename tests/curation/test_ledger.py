@@ -112,6 +112,49 @@ def test_changed_inputs_are_refused_with_their_kinds_and_both_ways_out(folder: R
     assert folder.once("evaluate", Made, never, *before) == Made(value=1)
 
 
+SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    # name: settings before and now, the words for it
+    "another value": ({"batch": 16}, {"batch": 8}, "with other settings (training.batch: 16 → 8)"),
+    "two values": (
+        {"batch": 16, "lr0": 0.001}, {"batch": 8, "lr0": 0.002},
+        "with other settings (training.batch: 16 → 8, training.lr0: 0.001 → 0.002)",
+    ),
+    "a value that was left open": ({"seed": None}, {"seed": 3}, "with other settings (training.seed: nothing → 3)"),
+}  # fmt: skip
+
+
+class Training(Record):
+    batch: int = 16
+    lr0: float = 0.001
+    seed: int | None = None
+    names: tuple[str, ...] = ("a", "b")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_changed_settings_are_refused_with_their_keys_and_values(folder: RoundFolder, name: str) -> None:
+    before, now, words = SETTINGS[name]
+    folder.once("mix", Made, lambda: Made(value=1), Photos(), training=Training(**before))
+    assert folder.once("mix", Made, never, Photos(), training=Training(**before)) == Made(value=1)
+    with pytest.raises(StepChanged) as caught:
+        folder.once("mix", Made, never, Photos(), training=Training(**now))
+    assert caught.value.message == f"step 'mix' of round 1 is finished but was made {words}"
+    assert "--redo mix" in caught.value.hint
+
+
+def test_changed_records_and_settings_are_named_together(folder: RoundFolder) -> None:
+    folder.once("mix", Made, lambda: Made(value=1), Photos(), training=Training())
+    with pytest.raises(
+        StepChanged, match=r"made from another Photos and with other settings \(training\.batch: 16 → 8\)"
+    ):
+        folder.once("mix", Made, never, Photos(names=()), training=Training(batch=8))
+
+
+def test_a_section_that_is_no_longer_used_is_a_change(folder: RoundFolder) -> None:
+    folder.once("mix", Made, lambda: Made(value=1), training=Training())
+    with pytest.raises(StepChanged, match=r"training\.batch: 16 → nothing"):
+        folder.once("mix", Made, never)
+
+
 def test_kinds_may_come_in_any_order(folder: RoundFolder) -> None:
     folder.once("evaluate", Made, lambda: Made(value=1), Photos(), Settings())
     assert folder.once("evaluate", Made, never, Settings(), Photos()) == Made(value=1)
@@ -415,6 +458,22 @@ def test_a_writer_clears_what_an_interrupted_one_left(ledger: Ledger) -> None:
         assert list(ledger.root.rglob(f"{TEMPORARY_PREFIX}*")) == []
 
 
+def test_what_is_left_beside_the_configuration_is_cleared_once_it_is_old(ledger: Ledger, clock: Clock) -> None:
+    """`report` writes there without the lock: what is new may be its own."""
+    (ledger.root / "db").mkdir()
+    old, new = ledger.root / f"{TEMPORARY_PREFIX}old", ledger.root / "db" / f"{TEMPORARY_PREFIX}new"
+    clock.now_s = 1_000_000.0
+    for path, age_s in ((old, 7200), (new, 60)):
+        path.touch()
+        os.utime(path, (clock.now_s - age_s,) * 2)
+    with ledger.writing("curate run"):
+        assert not old.exists()
+        assert new.exists()
+    clock.now_s += 7200
+    with ledger.writing("curate run"):
+        assert not new.exists()
+
+
 def test_the_holder_is_noted_while_it_writes_and_gone_afterwards(ledger: Ledger) -> None:
     with ledger.writing("curate run"):
         holder = json.loads((ledger.root / "holder.json").read_text())
@@ -514,5 +573,26 @@ def test_a_running_note_of_a_dead_process_says_nothing(ledger: Ledger) -> None:
         pass
     write_json(folder.path / "running.json", {"step": "generate", "pid": ended.pid, "started_at": time.monotonic()})
     assert folder.running_step() is None
-    write_json(folder.path / "running.json", {"step": "generate", "pid": os.getpid(), "started_at": time.monotonic()})
+
+
+def test_a_number_that_was_given_to_another_process_since_is_not_the_writer(ledger: Ledger) -> None:
+    folder, notes = ledger.open_round(), []
+
+    def looks_at_its_note() -> Made:
+        notes.append(json.loads((folder.path / "running.json").read_text()))
+        return Made(value=1)
+
+    folder.once("generate", Made, looks_at_its_note)
+    (note,) = notes
+    write_json(folder.path / "running.json", note)
+    assert folder.running_step() == "generate", "this very process"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        write_json(folder.path / "running.json", note | {"pid": other.pid})
+        assert folder.running_step() is None, "a living process that was born later"
+        other.communicate(b"\n")
+
+
+def test_a_note_without_a_birth_is_believed_while_its_number_is_taken(ledger: Ledger) -> None:
+    folder = ledger.open_round()
+    write_json(folder.path / "running.json", {"step": "generate", "pid": os.getpid(), "started_at": 0.0})
     assert folder.running_step() == "generate"

@@ -12,7 +12,22 @@ from hypothesis import strategies as st
 
 from curation import plots
 from curation.evidence import Crop, GalleryPicture, crop_window, evidence_crop, gallery_within, thumbnail
-from curation.records import Batch, Briefs, ClassVerdict, Decision, Difference, Finding, Findings, Plan, Review
+from curation.records import (
+    Action,
+    Batch,
+    Briefs,
+    ClassVerdict,
+    Condition,
+    Decision,
+    Difference,
+    Finding,
+    Findings,
+    KindGain,
+    Plan,
+    Review,
+    Shortage,
+    Suspects,
+)
 from curation.report import ReportInput, render
 from curation.sections import PictureCounts
 from curation.wording import score_text
@@ -184,6 +199,9 @@ def bare(classes: tuple[str, ...] = CLASSES) -> ReportInput:
     return ReportInput(dataset="yard", round=3, images=images)
 
 
+ACTION = Action(finding_id="f1", action="generate", pictures=48, share=1, reason="the rule that decided it")
+
+
 def full(classes: tuple[str, ...] = CLASSES) -> ReportInput:
     target = classes[1]
     found = [finding(1, target), finding(2, classes[0], "open", 0.04), finding(3, classes[2], "refuted", -0.2)]
@@ -197,7 +215,7 @@ def full(classes: tuple[str, ...] = CLASSES) -> ReportInput:
             "control": evaluation("test", {label: ap + 0.02 for label, ap in aps.items()}),
         },
         findings=Findings(findings=tuple(found), split="val", min_effect=0.1, max_q=0.05),
-        briefs=Briefs(actions=(), briefs=(brief(1, target), brief(1, target, "label", 30)), note=""),
+        briefs=Briefs(actions=(ACTION,), briefs=(brief(1, target), brief(1, target, "label", 30)), note=""),
         plan=Plan(requests=REF, count=48, label_briefs=()),
         batch=Batch(pictures=REF, failures=REF, made=47, failed=1),
         review=Review(verdicts=REF, accepted=42, rejected=5, reasons={"too much covered": 5}),
@@ -366,10 +384,10 @@ def test_a_finding_shows_its_test_its_action_and_eight_crops_before_unfolding():
         "in 54 photos",
         "0.012",
         "+0.081",
-        "generate 48, label photos",
+        "generate 48",
+        "the rule that decided it",
     ):
         assert shown in row
-    assert "the largest gain, cone" in row
     evidence = html[html.index('class="evidence"') :]
     before = evidence[: evidence.index("<details>")]
     assert before.count("<figure>") == 8
@@ -566,3 +584,44 @@ def test_every_class_name_of_the_style_is_used_by_the_page():
     used = {name for classes in re.findall(r'class="([^"]*)"', body) for name in classes.split()}
     outcomes = {"rejected", "inconclusive", "worse", "cannot"}
     assert named - used - outcomes == set()
+
+
+def test_what_train_lacks_is_shown_with_its_reason_and_evidence():
+    short = Shortage(
+        finding_id="s1", conditions=(), label="vest", size=None, words="vest, colour: pink", why="3 objects in train",
+        train_objects=3, val_objects=12, val_photos=9, recall=0.25, gain=0.02, evidence=(), view="view",
+    )  # fmt: skip
+    found = full().findings.model_copy(update={"shortages": (short,)})
+    page = Page(render(replace(full(), findings=found, crops={"s1": [Crop(jpeg=JPEG, caption="pink vest")]})))
+    row = page.row("vest, colour: pink", "3 objects in train")
+    assert "in 9 photos" in row
+    assert "0.25" in row
+
+
+def test_every_field_is_shown_value_by_value_the_weakest_first():
+    def of(number: int, column: str, value: str, q: float) -> Finding:
+        return finding(number, "cone", "open").model_copy(
+            update={"conditions": (Condition(column=column, value=value),), "q": q, "finding_id": f"c{number}"}
+        )
+
+    found = Findings(
+        findings=(of(1, "site", "north", 0.9), of(2, "camera", "gate", 0.02), of(3, "camera", "roof", 0.8)),
+        split="val", min_effect=0.1, max_q=0.05,
+    )  # fmt: skip
+    html = render(replace(bare(), findings=found))
+    section = html[html.index("By every field") :]
+    assert section.index("gate") < section.index("roof") < section.index("north")
+
+
+def test_suspected_labels_and_what_kinds_of_error_cost_are_said():
+    found = full().findings.model_copy(
+        update={
+            "suspects": Suspects(
+                table=REF, counts={"train": {"duplicate label": 7}, "val": {}}, view="round 3: suspects"
+            ),
+            "kinds": (KindGain(kind="missed", label=None, count=41, ap_gain=0.12),),
+        }
+    )
+    text = " ".join(render(replace(full(), findings=found)).split())
+    assert "7 duplicate label on train" in text
+    assert "missed +0.120" in text

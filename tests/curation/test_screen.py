@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.columns import Column, table
-from curation.records import Briefs, ClassVerdict, Decision, Difference, Finding, Findings
-from curation.screen import MAX_LINES, decision_lines, evaluation_lines, findings_lines
+from curation.finding_lines import findings_lines
+from curation.records import Action, Briefs, ClassVerdict, Decision, Difference, Finding, Findings
+from curation.screen import MAX_LINES, decision_lines, evaluation_lines
 from curation.status import status_lines
 from curation.wording import cells_of
-from generation.records import Brief
 from training.records import ClassScore, Evaluation, FileRef, Interval
 
 REF = FileRef(name="table.npz", digest="0" * 24)
@@ -78,16 +78,8 @@ def findings(*found: Finding) -> Findings:
     return Findings(findings=found, split="val", min_effect=0.1, max_q=0.05)
 
 
-def brief(action: str = "generate", pictures: int = 60, finding_id: str = "f1") -> Brief:
-    return Brief(
-        brief_id=f"b-{action}-{finding_id}",
-        finding_id=finding_id,
-        action=action,
-        label="cone",
-        size="small",
-        pictures=pictures,
-        reason="the largest gain",
-    )
+def action(finding_id: str = "f1", name: str = "generate", pictures: int = 60) -> Action:
+    return Action(finding_id=finding_id, action=name, pictures=pictures, share=0.6, reason="")
 
 
 def decision(
@@ -146,7 +138,7 @@ NAMES = {
 @pytest.mark.parametrize("names", NAMES.values(), ids=NAMES.keys())
 def test_every_table_fits_the_screen_whatever_the_names(names, width):
     slices = [finding(number, name, ("confirmed", "open", "refuted")[number % 3]) for number, name in enumerate(names)]
-    many_briefs = Briefs(actions=(), briefs=tuple(brief(finding_id=each.finding_id) for each in slices), note=LONG * 20)
+    many_briefs = Briefs(actions=tuple(action(each.finding_id) for each in slices), briefs=(), note=LONG * 20)
     tables = [
         evaluation_lines(evaluation([score(name, 0.3, photos=12) for name in names]), width),
         findings_lines(findings(*slices), many_briefs, width),
@@ -207,50 +199,6 @@ def test_error_kinds_are_summed_over_all_classes_also_those_not_shown():
     assert any("missed 720, background 320" in line for line in lines)
 
 
-def test_confirmed_findings_come_first_with_their_numbers():
-    found = findings(finding(1, "big cone", "refuted", 0.01), finding(2, "small cone"))
-    lines = findings_lines(found, Briefs(actions=(), briefs=(brief(finding_id="f2"),), note=""), 120)
-    rows = [line for line in lines if line.startswith(("confirmed ", "refuted "))]
-    assert (
-        " ".join(rows[0].split()) == "confirmed small cone 0.46/0.84 0.38 [0.26, 0.48] 76/54 0.012 +0.081 generate 60"
-    )
-    assert rows[1].startswith("refuted")
-    assert lines[0] == "2 slices tested on val: 1 confirmed, 0 open, 1 refuted"
-
-
-ACTIONS = {
-    "generate": ("confirmed", Briefs(actions=(), briefs=(brief(),), note=""), "generate 60"),
-    "label": ("confirmed", Briefs(actions=(), briefs=(brief("label", 30),), note=""), "label photos"),
-    "brief of another finding": ("confirmed", Briefs(actions=(), briefs=(brief(finding_id="f9"),), note=""), "nothing"),
-    "not planned yet": ("confirmed", None, "–"),
-    "open": ("open", None, "needs ~140"),
-    "refuted": ("refuted", Briefs(actions=(), briefs=(), note=""), "–"),
-}
-
-
-@pytest.mark.parametrize(("state", "briefs", "action"), ACTIONS.values(), ids=ACTIONS.keys())
-def test_a_finding_shows_what_is_done_about_it(state, briefs, action):
-    lines = findings_lines(findings(finding(status=state)), briefs, 100)
-    assert next(line for line in lines if line.startswith(state)).endswith("  " + action)
-
-
-def test_the_note_on_why_nothing_is_generated_is_shown():
-    lines = findings_lines(findings(), Briefs(actions=(), briefs=(), note="Nothing was confirmed."), 80)
-    assert "Nothing was confirmed." in lines
-
-
-def test_a_narrow_terminal_drops_q_and_gain_but_never_effect_or_action():
-    wide, narrow = (
-        " ".join(findings_lines(findings(finding()), Briefs(actions=(), briefs=(brief(),), note=""), width))
-        for width in (110, 66)
-    )
-    assert "+0.081" in wide
-    assert "+0.081" not in narrow
-    assert "0.38 [0.26, 0.48]" in narrow
-    assert "generate 60" in narrow
-    assert "small cone" in narrow
-
-
 def test_a_decision_shows_both_claims_with_intervals_and_what_would_settle_it():
     text = "\n".join(decision_lines(decision(["cone"]), 100))
     assert text.startswith("INCONCLUSIVE: The candidate is better.")
@@ -309,15 +257,3 @@ def test_old_rounds_are_counted_where_they_do_not_fit():
     rounds = [line for line in lines if line.startswith("round")]
     assert rounds[-1].startswith("round  40")
     assert f"{40 - len(rounds)} earlier rounds in status --json" in lines
-
-
-def test_bold_is_given_whole_lines_that_already_fit():
-    seen: list[str] = []
-
-    def bold(line: str) -> str:
-        seen.append(line)
-        return f"<b>{line}</b>"
-
-    lines = evaluation_lines(evaluation([score("cone", 0.3)]), 80, bold=bold)
-    assert lines[0].startswith("<b>")
-    assert max(map(cells_of, seen)) <= 80

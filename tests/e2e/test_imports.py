@@ -33,11 +33,11 @@ def test_a_source_with_too_much_that_is_bad_is_refused_unless_allowed(drawn: Pat
     for number in range(8):
         (broken / "images" / "train" / f"{number}.png").write_bytes(b"no picture")
     said = curate("init", tmp_path / "ws", "--from", broken, expect=2)
-    assert "8 of 40 photos cannot be used" in said
+    assert "8 of 48 photos cannot be used" in said
     assert "--allow-bad" in said
     assert not (tmp_path / "ws").exists()
     brought = json.loads(curate("init", tmp_path / "ws", "--from", broken, "--allow-bad", "--json"))
-    assert sum(brought["photos"].values()) == 32
+    assert sum(brought["photos"].values()) == 40
     assert len([item for item in brought["refused"] if item["lost"] == "photo"]) == 8
 
 

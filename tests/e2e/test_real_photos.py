@@ -14,6 +14,7 @@ SMALL = """
 training: {imgsz: 96, max_updates: 6, batch: 8}
 generate: {pictures: 8, min_pictures: 4}
 evaluate: {replicates: 100}
+decide: {min_photos: 5}
 """
 
 
@@ -41,8 +42,15 @@ def test_a_detector_of_other_classes_is_fine_tuned_and_a_round_ends_in_a_verdict
     assert brought["photos"] == SIZES
     (workspace / "curate.yaml").write_text(SMALL)
     decision = json.loads(curate("run", "--rounds", "1", "-C", workspace, "--json"))
-    assert decision["outcome"] == "inconclusive", "no class is on fifty test photos here"
-    champion = json.loads((workspace / "models" / decision["champion"] / "model.json").read_text())
-    assert champion["origin"] == "first"
-    assert champion["parent"] == brought["model_id"]
+    assert decision["outcome"] in {"promoted", "rejected", "inconclusive"}
+    models = {role: _model(workspace, model_id) for role, model_id in decision["models"].items()}
+    assert {role: model["origin"] for role, model in models.items()} == {
+        "champion": "first", "control": "control", "candidate": "candidate",
+    }  # fmt: skip
+    assert models["champion"]["parent"] == brought["model_id"]
+    assert models["candidate"]["parent"] == models["control"]["parent"] == decision["models"]["champion"]
     assert (workspace / "report.html").stat().st_size > 10_000
+
+
+def _model(workspace: Path, model_id: str) -> dict:
+    return json.loads((workspace / "models" / model_id / "model.json").read_text())

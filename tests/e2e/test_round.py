@@ -18,6 +18,7 @@ def test_a_round_goes_from_photos_to_a_verdict_command_by_command(workspace: Pat
     assert batch["made"] == 8
     said = curate("retrain", "-C", workspace, expect=3)
     assert "wait for a review" in said
+    assert f"curate review -C {workspace} --auto" in said
     assert _status(workspace)["waiting_for"] == "review"
 
     review = json.loads(curate("review", "--auto", "-C", workspace, "--json"))
@@ -33,8 +34,10 @@ def test_a_round_goes_from_photos_to_a_verdict_command_by_command(workspace: Pat
     _arms_are_equal(workspace)
     _pictures_come_from_train_alone(workspace)
     _redo_asks_first_and_refuses_other_settings(workspace, decision)
-    curate("report", "-C", workspace)
+    told = json.loads(curate("report", "-C", workspace, "--json"))
+    assert told == {"report": str(workspace / "report.html")}
     assert decision["sentence"].split(":")[0] in (workspace / "report.html").read_text()
+    _a_verdict_that_is_known_beforehand_needs_no_training(workspace)
 
 
 def _redo_asks_first_and_refuses_other_settings(workspace: Path, decision: dict) -> None:
@@ -44,10 +47,19 @@ def _redo_asks_first_and_refuses_other_settings(workspace: Path, decision: dict)
     settings = (workspace / "curate.yaml").read_text()
     (workspace / "curate.yaml").write_text(settings.replace("batch: 4", "batch: 5"))
     said = curate("retrain", "--redo", "decide", "--yes", "-C", workspace, expect=4)
-    assert "made from another TrainingSettings" in said
+    assert "training.batch: 4 → 5" in said
     assert "--redo champion" in said
     (workspace / "curate.yaml").write_text(settings)
     curate("retrain", "-C", workspace)
+
+
+def _a_verdict_that_is_known_beforehand_needs_no_training(workspace: Path) -> None:
+    settings = (workspace / "curate.yaml").read_text()
+    (workspace / "curate.yaml").write_text(settings.replace("min_photos: 2", "min_photos: 9"))
+    decision = json.loads(curate("retrain", "--redo", "mix", "--yes", "-C", workspace, "--json"))
+    assert "no class is on 9 of them" in decision["sentence"]
+    steps = _status(workspace)["rounds"][0]["steps"]
+    assert {step for step, state in steps.items() if state is None} == {"mix", "control", "candidate", "compare"}
 
 
 def _status(workspace: Path) -> dict:

@@ -237,7 +237,7 @@ def test_extra_fields_of_coco_images_are_kept_and_the_camera_is_the_group(tmp_pa
     lists = coco_file(count=1)
     lists["images"][0] |= {"camera": "gate 2", "frame": 17, "tags": ["x"], "license": 1, "note": "a\x1b[31m"}
     (found,) = read_source(lay_out(tmp_path, {"train.json": json.dumps(lists), "p00.jpg": photo()})).photos
-    assert found.fields == {"camera": "gate 2", "frame": "17"}
+    assert found.fields == {"camera": "gate 2", "frame": 17}
     assert found.group == "camera=gate 2"
 
 

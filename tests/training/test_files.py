@@ -11,14 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.errors import CurateError
+from training.errors import CurateError, DamagedFile
 from training.files import (
     TEMPORARY_PREFIX,
     canonical_json,
     digest_of,
     digest_of_file,
     link_or_copy,
+    make_folder,
+    refuse_changed,
     sweep,
+    sweep_old,
     write_bytes,
     write_json,
     write_text,
@@ -250,3 +253,36 @@ def refuse_links(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.parametrize("now", [None, b"", b"other"])
+def test_a_file_that_is_not_what_its_digest_says_is_damaged(tmp_path: Path, now: bytes | None) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"pixels")
+    refuse_changed(path, digest_of(b"pixels"), hint="")
+    path.unlink()
+    if now is not None:
+        path.write_bytes(now)
+    with pytest.raises(DamagedFile, match="is missing or has changed") as caught:
+        refuse_changed(path, digest_of(b"pixels"), hint="bring it again")
+    assert str(path) in caught.value.message
+    assert caught.value.hint == "bring it again"
+
+
+def test_sweeping_the_old_leaves_the_new_the_finished_and_what_lies_deeper(tmp_path: Path) -> None:
+    names = (f"{TEMPORARY_PREFIX}old", f"{TEMPORARY_PREFIX}new", "finished", f"deep/{TEMPORARY_PREFIX}old")
+    for name, written_s in zip(names, (100, 300, 100, 100), strict=True):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (written_s, written_s))
+    sweep_old(tmp_path, before_s=200)
+    assert [name for name in names if (tmp_path / name).exists()] == list(names[1:])
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    (tmp_path / "file").touch()
+    with pytest.raises(CurateError, match="cannot write") as caught:
+        make_folder(tmp_path / "file" / "below")
+    assert caught.value.hint

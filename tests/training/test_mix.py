@@ -2,11 +2,13 @@
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.mix import Picture, candidate_list, control_list, epochs_for, seen_objects, shown
+from training.boxes import BoxTable, ImageTable
+from training.mix import Picture, candidate_list, control_list, epochs_for, real_lessons, seen_objects, shown
 from training.records import TrainingFile
 
 CLASSES = ("cone", "hat", "vest")
@@ -131,3 +133,35 @@ def test_epochs_are_the_most_that_keep_within_the_updates_but_at_least_one(lengt
     assert epochs >= 1
     assert epochs == 1 or epochs * updates_of_one <= limit
     assert (epochs + 1) * updates_of_one > limit
+
+
+@given(st.lists(st.lists(st.integers(0, 2), max_size=3), min_size=1, max_size=6), st.data())
+def test_an_entry_has_the_labels_of_its_photo_under_the_learners_numbers(
+    held: list[list[int]], luck: st.DataObject
+) -> None:
+    count = len(held)
+    images = ImageTable(
+        id=np.array([f"photo{number}" for number in range(count)]),
+        path=np.array(["p.jpg"] * count),
+        width_px=np.full(count, 10),
+        height_px=np.full(count, 10),
+        split=np.array(["train"] * count),
+    )
+    rows = luck.draw(st.permutations([(photo, label) for photo, labels in enumerate(held) for label in labels]))
+    left = np.linspace(0.1, 0.5, len(rows))
+    labels = BoxTable(
+        id=np.arange(len(rows)).astype("<U24"),
+        image=np.array([photo for photo, _ in rows], np.int64),
+        label=np.array([label for _, label in rows], np.int64),
+        xyxy=np.stack([left, left, left + 0.1, left + 0.1], axis=1).reshape(-1, 4),
+        score=np.ones(len(rows)),
+    )
+    order = luck.draw(st.permutations(range(count)))
+    files = [TrainingFile(picture_id=f"photo{number}", path="p.jpg", synthetic=False, times=2) for number in order]
+    lessons = real_lessons(files, images, labels, number_of=np.array([2, 0, 1]))
+    assert [lesson.file for lesson in lessons] == files
+    for photo, lesson in zip(order, lessons, strict=True):
+        mine = labels.image == photo
+        assert lesson.labels.tolist() == [[2, 0, 1][label] for label in labels.label[mine]]
+        assert lesson.xyxy.tolist() == labels.xyxy[mine].tolist()
+        assert lesson.digest == f"photo{photo}"

@@ -1,13 +1,25 @@
-"""The door to ultralytics: foreign weights run no code, and what cannot be loaded is a sentence."""
+"""The door to ultralytics: foreign weights run no code, a bad file is a sentence, and like crops lie near."""
 
+import os
 import pickle  # noqa: TID251  # to attack with
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+import yaml
 
-from training.child import run_child
+from training.boxes import BoxTable, ImageTable
+from training.child import SWITCHES, run_child
+from training.dataset import read_source
+from training.detector import EMBED_SIDE_PX, Detector
 from training.errors import ChildError
+from training.records import ModelVersion
+from training.registry import Registry
+from training.yolo import JOBS, embed, read_raw, read_vectors
 
 
 class Evil:
@@ -54,3 +66,164 @@ def test_a_checkpoint_cut_in_half_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ChildError, match=r"half\.pt cannot be loaded") as caught:
         inspect(weights, tmp_path / "job", trusted=False)
     assert "complete YOLO checkpoint" in caught.value.hint
+
+
+TINY = Path(__file__).parents[2] / "curation" / "tiny.yaml"
+
+
+def run(job: str, request: Mapping[str, Any], folder: Path, *, trusted: bool, progress: Any = None) -> dict[str, Any]:
+    return run_child(
+        job,
+        request,
+        folder,
+        home=folder.parent / "home",
+        trusted=trusted,
+        progress=progress or (lambda done, total, note: None),
+        max_silence_s=300,
+    )
+
+
+def drawn(root: Path, count: int = 3) -> tuple[ImageTable, BoxTable]:
+    """Draw photos with two red discs and a blue ring each, the boxes in no order."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(count):
+        picture = rng.normal(120, 8, (120, 200, 3)).clip(0, 255).astype(np.uint8)
+        for x, y in ((40, 40), (150, 70)):
+            cv2.circle(picture, (x, y), 15, (30, 30, 220), -1)
+            rows.append((number, 0, ((x - 16) / 200, (y - 16) / 120, (x + 16) / 200, (y + 16) / 120)))
+        cv2.circle(picture, (100, 90), 20, (220, 60, 20), 4)
+        rows.append((number, 1, (0.38, 0.56, 0.62, 0.94)))
+        cv2.imwrite(str(root / f"{number}.png"), picture)
+    rows = [rows[place] for place in rng.permutation(len(rows))]
+    images = ImageTable(
+        id=np.array([f"{number:024x}" for number in range(count)], "<U24"),
+        path=np.array([f"{number}.png" for number in range(count)], "<U20"),
+        width_px=np.full(count, 200),
+        height_px=np.full(count, 120),
+        split=np.full(count, "val"),
+    )
+    return images, BoxTable(
+        id=np.array([f"b{number:023x}" for number in range(len(rows))], "<U24"),
+        image=np.array([row[0] for row in rows]),
+        label=np.array([row[1] for row in rows]),
+        xyxy=np.array([row[2] for row in rows]),
+        score=np.ones(len(rows)),
+    )
+
+
+class Workspace:
+    """A detector in a folder, with what its child was asked for; `apart` or in this process, which is quicker."""
+
+    def __init__(self, root: Path, *, apart: bool = True) -> None:
+        self.apart = apart
+        self.requests: list[Mapping[str, Any]] = []
+        self.notes: list[tuple[int, int, str]] = []
+        self.registry = Registry(root / "models")
+        self.detector = Detector(
+            root=root, registry=self.registry, run=self._run, read_raw=read_raw, imgsz=64, device="cpu"
+        )
+
+    def _run(self, job: str, request: Mapping[str, Any], folder: Path, *, trusted: bool) -> dict[str, Any]:
+        self.requests.append(request)
+        if not self.apart:
+            return JOBS[job](dict(request), folder, lambda *note: self.notes.append(note))
+        return run(job, request, folder, trusted=trusted, progress=lambda *note: self.notes.append(note))
+
+    def model(self, weights: Path) -> ModelVersion:
+        version = ModelVersion(
+            model_id="0" * 24, classes=("disc", "ring"), origin="given", parent=None, round=0, trained_on=None,
+            history="", trusted=False,
+        )  # fmt: skip
+        self.registry.add(weights, version)
+        return version
+
+
+@pytest.fixture(scope="module")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give untrained weights of the smallest network, saved by ultralytics, which keeps its files beside them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (SWITCHES | {"YOLO_CONFIG_DIR": str(tmp_path_factory.mktemp("home"))}).items():
+            patch.setenv(name, value)
+        from ultralytics import YOLO
+
+    path = tmp_path_factory.mktemp("weights") / "tiny.pt"
+    YOLO(str(TINY), task="detect").save(path)
+    return path
+
+
+def test_embeddings_are_rows_of_the_boxes_whatever_their_order(tiny_weights: Path, tmp_path: Path) -> None:
+    images, boxes = drawn(tmp_path)
+    space = Workspace(tmp_path)
+    model = space.model(tiny_weights)
+    vectors = space.detector.embed(model, images, boxes)
+    assert vectors.shape == (9, 48), "channels before the head"
+    assert vectors.dtype == np.float32
+    assert space.notes == [(number, 3, "photos") for number in (1, 2, 3)]
+    assert [len(of_image) for of_image in space.requests[0]["boxes"]] == [3, 3, 3]
+    assert not (tmp_path / "scratch" / "embed").exists()
+
+    here = Workspace(tmp_path, apart=False)
+    order = np.random.default_rng(1).permutation(9)
+    again = here.detector.embed(model, images, boxes.take(order))
+    np.testing.assert_allclose(again, vectors[order], atol=1e-5, err_msg="the same crop gives the same vector")
+    twice = here.detector.embed(model, images, boxes.take(order))
+    np.testing.assert_array_equal(again, twice, err_msg="bit by bit where nothing else differs")
+    alone = here.detector.embed(model, images, boxes.take(np.array([4])))
+    np.testing.assert_allclose(alone[0], vectors[4], atol=1e-5, err_msg="a crop does not depend on its batch")
+
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    likeness, same = unit @ unit.T, boxes.label[:, None] == boxes.label
+    assert likeness[same].min() > likeness[~same].max(), "colour and shape part even an untrained network's view"
+
+
+def test_no_boxes_need_no_child(tmp_path: Path) -> None:
+    images, _ = drawn(tmp_path, count=1)
+    space = Workspace(tmp_path)
+    model = ModelVersion.model_construct(model_id="none")
+    assert space.detector.embed(model, images, BoxTable.empty()).shape[0] == 0
+    assert space.requests == []
+
+
+def test_a_photo_that_is_gone_ends_the_job_by_its_name(tiny_weights: Path, tmp_path: Path) -> None:
+    images, boxes = drawn(tmp_path)
+    (tmp_path / "1.png").unlink()
+    space = Workspace(tmp_path)
+    with pytest.raises(ChildError, match=r"cannot read the picture .*1\.png"):
+        space.detector.embed(space.model(tiny_weights), images, boxes)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_network_of_other_channels_embeds_too(channels: int, tiny_weights: Path, tmp_path: Path) -> None:
+    _, boxes = drawn(tmp_path, count=1)
+    network = tmp_path / "network.yaml"
+    network.write_text(yaml.safe_dump(yaml.safe_load(TINY.read_text()) | {"channels": channels}))
+    (tmp_path / "job").mkdir()
+    request = {"weights": str(network), "images": [str(tmp_path / "0.png")], "boxes": [boxes.xyxy.tolist()]}
+    embed(request | {"imgsz": EMBED_SIDE_PX, "device": "cpu"}, tmp_path / "job", lambda *note: None)
+    assert read_vectors(tmp_path / "job" / "vectors.npz").shape == (3, 48)
+
+
+def test_real_weights_part_blood_cells_that_they_were_never_shown(tiny_weights: Path, tmp_path: Path) -> None:
+    if "CURATE_DATA" not in os.environ:
+        pytest.skip("CURATE_DATA names no folder with real photos")
+    data = Path(os.environ["CURATE_DATA"])
+    photos = read_source(data / "data" / "bccd").photos[:20]
+    wanted = ("WBC", "Platelets")
+    boxes = [[box for box in photo.boxes if box.label in wanted] for photo in photos]
+    label = np.array([wanted.index(box.label) for held in boxes for box in held])
+    request = {
+        "weights": str(data / "weights" / "yolov8n.pt"),
+        "images": [str(photo.path) for photo in photos],
+        "boxes": [[box.xyxy for box in held] for held in boxes],
+    }
+    (tmp_path / "job").mkdir()
+    embed(request | {"imgsz": EMBED_SIDE_PX, "device": "cpu"}, tmp_path / "job", lambda *note: None)
+    vectors = read_vectors(tmp_path / "job" / "vectors.npz")
+    unit = vectors - vectors.mean(axis=0)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    likeness, same = unit @ unit.T, label[:, None] == label
+    np.fill_diagonal(likeness, np.nan)
+    assert np.nanmean(likeness[same]) > np.nanmean(likeness[~same]) + 0.2
+    np.fill_diagonal(likeness, -1)
+    assert (label[likeness.argmax(axis=1)] == label).mean() > 0.9

@@ -1,0 +1,130 @@
+"""Groups of objects that look alike to the detector, and labels that the look of their neighbours contradicts.
+
+Both work on the detector's own embeddings of crops (`training.detector`), so they show what it can tell apart.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curation.diagnose import Column
+from training.boxes import Bools, Floats, Ints
+
+Vectors = NDArray[np.float32]
+MAX_CROPS = 20_000
+MIN_CROPS = 60
+"""On fewer there are no clusters: twelve of them would hold five crops each."""
+CLUSTER_COUNTS = (2, 3, 4, 6, 8, 12)
+MAX_COMPONENTS = 32
+JUDGED_CROPS = 2_000
+"""Crops that the choice of a number of clusters is judged on: its cost grows with their square."""
+NEIGHBOURS = 10
+ROWS_AT_ONCE = 512  # 40 MB of similarities to 20,000 crops
+
+
+def crops_to_embed(is_error: Bools, *, rng: np.random.Generator, max_count: int = MAX_CROPS) -> Ints:
+    """Give the rows worth embedding, ascending: all errors and a sample of the rest, `max_count` together.
+
+    Where the errors alone are more, a sample of them.
+    """
+    errors, others = np.flatnonzero(is_error), np.flatnonzero(~is_error)
+    if len(errors) >= max_count:
+        return np.sort(rng.choice(errors, max_count, replace=False))
+    sampled = rng.choice(others, min(len(others), max_count - len(errors)), replace=False)
+    return np.sort(np.concatenate([errors, sampled]))
+
+
+def cluster_column(
+    vectors: Vectors, rows: Ints, labels: Ints, *, count: int, rng: np.random.Generator
+) -> Column | None:
+    """Give the column `look` with the values `cluster 1` (the largest) and on, −1 where not embedded.
+
+    None on fewer than 60 crops, and where all are one to the detector.
+
+    `vectors` (m, d) and `labels` (m,) are of the table's `rows` (m,); the table has `count` rows. Every class is moved
+    to the same mean first: a detector tells classes apart best, and what is asked for is how objects of one class
+    differ. Then each channel is scaled to unit variance, the first 32 principal components are kept, and k-means
+    is run for 2, 3, 4, 6, 8 and 12 clusters; the number with the largest mean silhouette (Rousseeuw 1987) on at most
+    2,000 crops is taken, the smaller one where two are equal.
+    """
+    if len(rows) < MIN_CROPS:
+        return None
+    scaled = _scaled(_without_class(vectors, labels))
+    if not scaled.any():
+        return None
+    member = _by_size(_best_clusters(_components(scaled, rng), rng))
+    codes = np.full(count, -1, np.int16)
+    codes[rows] = member
+    return Column("look", tuple(f"cluster {number + 1}" for number in range(member.max() + 1)), codes, "cluster")
+
+
+def neighbour_labels(vectors: Vectors, labels: Ints, photo: Ints, *, k: int = NEIGHBOURS) -> tuple[Ints, Floats]:
+    """Give the class that most of a crop's `k` nearest crops of other photos carry, and their share of the k, 0–1.
+
+    All are (n,); near is the cosine of embeddings with each channel scaled to unit variance. Ties: the smaller class
+    number. Where fewer than k crops lie in other photos, the missing ones vote for nobody; −1 where there are none.
+    """
+    class_count = int(labels.max(initial=-1)) + 1
+    found, share = np.full(len(labels), -1), np.zeros(len(labels))
+    if not len(labels):
+        return found, share
+    unit = _scaled(vectors)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    wanted = min(k, len(labels))
+    for start in range(0, len(labels), ROWS_AT_ONCE):
+        here = slice(start, start + ROWS_AT_ONCE)
+        likeness = unit[here] @ unit.T
+        likeness[photo[here, None] == photo] = -np.inf
+        nearest = np.argpartition(-likeness, wanted - 1, axis=1)[:, :wanted]
+        row, place = np.nonzero(np.isfinite(np.take_along_axis(likeness, nearest, axis=1)))
+        voted = row * class_count + labels[nearest[row, place]]
+        votes = np.bincount(voted, minlength=len(likeness) * class_count).reshape(len(likeness), class_count)
+        found[here] = np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
+        share[here] = votes.max(axis=1) / k
+    return found, share
+
+
+def _without_class(vectors: Vectors, labels: Ints) -> Vectors:
+    """Move every class to the mean 0."""
+    counts = np.bincount(labels)
+    sums = np.zeros((len(counts), vectors.shape[1]))
+    np.add.at(sums, labels, vectors)
+    return np.asarray(vectors - (sums / np.maximum(counts, 1)[:, None])[labels], np.float32)
+
+
+def _scaled(vectors: Vectors) -> Vectors:
+    """Give channels with mean 0 and variance 1; a channel that is the same everywhere becomes 0."""
+    spread = vectors.std(axis=0)
+    return np.asarray((vectors - vectors.mean(axis=0)) / np.where(spread > 1e-6, spread, np.inf), np.float32)
+
+
+def _components(vectors: Vectors, rng: np.random.Generator) -> Vectors:
+    from sklearn.decomposition import PCA  # noqa: PLC0415
+
+    wanted = min(MAX_COMPONENTS, *vectors.shape)
+    pca = PCA(wanted, svd_solver="randomized", random_state=int(rng.integers(2**31)))
+    return np.asarray(pca.fit_transform(vectors), np.float32)
+
+
+def _best_clusters(points: Vectors, rng: np.random.Generator) -> Ints:
+    from sklearn.cluster import KMeans  # noqa: PLC0415
+    from sklearn.metrics import silhouette_score  # noqa: PLC0415
+
+    judged = rng.choice(len(points), min(JUDGED_CROPS, len(points)), replace=False)
+    different = len(np.unique(points.round(4), axis=0))
+    best, member = -np.inf, np.zeros(len(points), np.int64)
+    for count in (count for count in CLUSTER_COUNTS if count <= different):
+        tried = KMeans(count, n_init=3, random_state=int(rng.integers(2**31))).fit_predict(points)
+        if len(np.unique(tried[judged])) < 2:  # all points are one, or the sample missed the small cluster
+            continue
+        score = float(silhouette_score(points[judged], tried[judged]))
+        if score > best:
+            best, member = score, np.asarray(tried, np.int64)
+    return member
+
+
+def _by_size(member: Ints) -> Ints:
+    """Number clusters by falling size, so that their names do not hang on chance."""
+    sizes = np.bincount(member)
+    place = np.empty(len(sizes), np.int64)
+    place[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
+    return np.asarray(place[member], np.int64)

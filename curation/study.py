@@ -1,0 +1,155 @@
+"""All that a round knows of the labelled objects of train and val, joined into tables that slices are made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from curation.appearance import Looks
+from curation.clusters import Vectors, cluster_column, neighbour_labels
+from curation.diagnose import Column, ErrorTable
+from curation.measure import label_columns, measured_columns
+from curation.records import Finding
+from training.boxes import Bools, BoxTable, Floats, ImageTable, Ints, Table, area
+from training.fields import Fields
+from training.gain import Gains
+from training.matching import Errors, Matches
+from training.suspects import Neighbours, SuspectTable, find_suspects, labels_to_test, set_aside
+from training.tide import KindGains, kind_gains
+
+
+@dataclass(frozen=True)
+class Embedded(Table):
+    """The detector's own view of some labelled objects."""
+
+    row: Ints
+    """Row of each in the labels of the study."""
+    vector: Vectors
+    """(m, d)"""
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What a model detected on one split, matched to its labels."""
+
+    labels: BoxTable
+    predictions: BoxTable
+    matches: Matches
+    errors: Errors
+
+
+@dataclass(frozen=True)
+class Study:
+    """The labelled objects of train and val, with everything that was measured on them."""
+
+    classes: tuple[str, ...]
+    images: ImageTable
+    labels: BoxTable
+    """Of train and val, in the order of the round's labels; so are those of each split."""
+    looks: Looks
+    fields: Fields
+    embedded: Embedded
+    train: Detected
+    val: Detected
+
+    @cached_property
+    def is_val(self) -> Bools:
+        """Say of each object whether it is of val; the others are of train."""
+        return np.asarray(self.images.split[self.labels.image] == "val")
+
+    @cached_property
+    def suspects(self) -> Mapping[str, SuspectTable]:
+        """Give the suspected label errors of each split."""
+        label, share = np.full(len(self.labels), -1), np.zeros(len(self.labels))
+        rows = self.embedded.row
+        label[rows], share[rows] = neighbour_labels(
+            self.embedded.vector, self.labels.label[rows], self.labels.image[rows]
+        )
+        known = Neighbours(label=label, share=share)
+        sides = {"train": (self.train, ~self.is_val), "val": (self.val, self.is_val)}
+        return {
+            split: find_suspects(
+                side.predictions,
+                side.labels,
+                side.errors,
+                class_count=len(self.classes),
+                neighbours=known.take(mask),
+            )
+            for split, (side, mask) in sides.items()
+        }
+
+    @cached_property
+    def kinds(self) -> KindGains:
+        """Give what mending each kind of error on val would return; suspected labels are set aside first."""
+        val = self.val
+        errors = set_aside(val.errors, self.suspects["val"])
+        return kind_gains(val.predictions, val.labels, val.matches, errors, class_count=len(self.classes))
+
+    @cached_property
+    def objects(self) -> ErrorTable:
+        """Give all objects of both splits, columns coded by what val shows."""
+        found = np.zeros(len(self.labels), np.bool_)
+        found[self.is_val], found[~self.is_val] = self.val.errors.label_found, self.train.errors.label_found
+        return ErrorTable(self.labels.id, self.labels.image, self.labels.label, found, self._columns())
+
+    @cached_property
+    def kept(self) -> Bools:
+        """Say of each object of val whether tests rest on it: not where its label is suspected."""
+        return labels_to_test(self.suspects["val"], len(self.val.labels))
+
+    @cached_property
+    def tested(self) -> ErrorTable:
+        """Give the objects of val that tests rest on."""
+        return self.objects.take(np.flatnonzero(self.is_val)[self.kept])
+
+    @cached_property
+    def learned(self) -> ErrorTable:
+        """Give the objects of train."""
+        return self.objects.take(~self.is_val)
+
+    @property
+    def tested_areas(self) -> Floats:
+        """Give the area of each tested object, as a share of its photo."""
+        return area(self.val.labels.xyxy[self.kept])
+
+    @property
+    def learned_areas(self) -> Floats:
+        """Give the area of each object of train, as a share of its photo."""
+        return area(self.train.labels.xyxy)
+
+    @cached_property
+    def gain(self) -> Callable[[Bools], float]:
+        """Give the function from a mask over `tested`, all missed, to the mean AP that finding them would return."""
+        val = self.val
+        gains = Gains.prepare(val.predictions, val.labels, val.matches, class_count=len(self.classes))
+        rows = np.flatnonzero(self.kept)
+
+        def of(missed: Bools) -> float:
+            mask = np.zeros(len(val.labels), np.bool_)
+            mask[rows[missed]] = True
+            return gains.of(mask)
+
+        return of
+
+    def suspect_share(self, finding: Finding) -> float:
+        """Give the share of a finding's missed objects on val whose labels are suspected, kept or not."""
+        on_val = self.objects.take(self.is_val)
+        missed = on_val.mask(finding.conditions) & ~on_val.found
+        suspected = np.zeros(len(on_val), np.bool_)
+        suspected[self.suspects["val"].rows_of("other class", "duplicate label", "unsupported")] = True
+        return float((missed & suspected).sum() / max(1, missed.sum()))
+
+    def _columns(self) -> tuple[Column, ...]:
+        measured = measured_columns(
+            self.labels, self.images, self.classes, looks=self.looks, fields=self.fields, is_val=self.is_val
+        )
+        look = cluster_column(
+            self.embedded.vector,
+            self.embedded.row,
+            self.labels.label[self.embedded.row],
+            count=len(self.labels),
+            rng=np.random.default_rng(0),
+        )
+        clusters = (look,) if look else ()
+        return (*label_columns(self.labels, self.images, self.classes), *measured, *clusters)

@@ -1,0 +1,305 @@
+"""A round from top to bottom with doors that remember: what runs, what is refused, what is never opened."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from curation.config import Config, parse_config
+from curation.desk import Desk, Profile
+from curation.documents import Photos
+from curation.ledger import Ledger, RoundFolder
+from curation.loop import play, play_rounds
+from curation.records import Decision
+from curation.results import Decisions
+from generation.records import GenerationRequest, PictureLabel, SyntheticImage
+from training.boxes import BoxTable, ImageTable, Ints
+from training.errors import StepChanged
+from training.files import digest_of
+from training.records import Arm, FitSettings, ModelVersion
+
+CLASSES = ("disc", "square")
+COUNTS = {"train": 24, "val": 60, "test": 60}
+SPLIT = [split for split, count in COUNTS.items() for _ in range(count)]
+MACHINE = Profile(device="cpu", imgsz=64, max_updates=10, scratch_updates=20)
+GIVEN = ModelVersion(
+    model_id="given", classes=CLASSES, origin="given", parent=None, round=0, trained_on=None, history=""
+)
+
+
+def photos() -> Photos:
+    """A disc and a square on every photo, side by side."""
+    count, rng = len(SPLIT), np.random.default_rng(0)
+    corner = np.tile([[0.1, 0.2], [0.6, 0.2]], (count, 1))
+    size = rng.uniform(0.2, 0.3, (2 * count, 2))
+    images = ImageTable(
+        id=np.array([f"{number:024x}" for number in range(count)]),
+        path=np.array([f"data/photos/{number}.jpg" for number in range(count)]),
+        width_px=np.full(count, 200),
+        height_px=np.full(count, 200),
+        split=np.array(SPLIT),
+    )
+    labels = BoxTable(
+        id=np.array([digest_of(number) for number in range(2 * count)]),
+        image=np.repeat(np.arange(count), 2),
+        label=np.tile([0, 1], count),
+        xyxy=np.hstack([corner, corner + size]),
+        score=np.ones(2 * count),
+    )
+    return Photos(images, labels, CLASSES, skipped=())
+
+
+class Board:
+    """FiftyOne, as far as a round needs it."""
+
+    def __init__(self, read: Photos) -> None:
+        self.read, self.views = read, {}
+
+    def read_photos(self) -> Photos:
+        return self.read
+
+    def read_decisions(self) -> Decisions:
+        return Decisions(request_id=np.zeros(0, "<U24"), accepted=np.zeros(0, bool))
+
+    def save_view(self, name: str, **shown: Any) -> None:
+        self.views[name] = shown
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+class World:
+    """Everything outside a round: it remembers what was asked of it."""
+
+    def __init__(self, root: Path, given: ModelVersion | None = GIVEN) -> None:
+        (root / "curate.yaml").write_text("")
+        self.ledger, self.given = Ledger(root, lambda: 0.0), given
+        self.board = Board(photos())
+        self.trained: list[tuple[Arm, list[Any], FitSettings, tuple[str, ...]]] = []
+        self.judged: list[tuple[str, str]] = []
+        self.said: list[str] = []
+        self.finds_squares = "candidate"
+
+    def desk(self, config: dict[str, Any] | None = None, profile: Profile = MACHINE) -> Desk:
+        settings: Config = parse_config(config or {}, name="curate.yaml")
+        registry: Any = SimpleNamespace(weights=lambda model_id: Path(f"{model_id}.pt"), get=self.version)
+        return Desk(
+            ledger=self.ledger, config=settings, profile=profile, registry=registry, board=lambda: self.board,
+            predict=self.predict, train=self.train, produce=self.produce, first=self.given, network="tiny.yaml",
+            warn=self.said.append,
+        )  # fmt: skip
+
+    def version(self, model_id: str, classes: Sequence[str] = CLASSES) -> ModelVersion:
+        return GIVEN.model_copy(update={"model_id": model_id, "classes": tuple(classes), "origin": "control"})
+
+    def predict(
+        self, models: Sequence[ModelVersion], images: ImageTable, rows: Ints, classes: Sequence[str]
+    ) -> list[BoxTable]:
+        """Find every disc; squares only with one model."""
+        self.judged += [(model.model_id, str(images.split[rows[0]])) for model in models]
+        labels = self.board.read.labels.of_images(rows)
+        found = replace(labels, score=np.full(len(labels), 0.9))
+        return [
+            found if model.model_id == self.finds_squares else found.take(found.label == classes.index("disc"))
+            for model in models
+        ]
+
+    def train(
+        self, arm: Arm, lessons: Any, settings: FitSettings, start: Any, *, classes: Sequence[str], number: int
+    ) -> ModelVersion:
+        self.trained.append((arm, lessons, settings, tuple(classes)))
+        return self.version(arm.name, classes)
+
+    def produce(self, requests: Sequence[GenerationRequest], _priors: Any) -> list[SyntheticImage]:
+        return [
+            SyntheticImage(
+                request_id=request.request_id, brief_id=request.brief_id, finding_id=request.finding_id,
+                backend="paste", digest=f"bytes of {request.request_id}", path=f"pictures/{request.request_id}.jpg",
+                width_px=200, height_px=200, source_ids=(request.background_id,), look=f"{number << 40:016x}",
+                labels=tuple(
+                    PictureLabel(
+                        label=wish.label, xyxy=wish.xyxy, visible_share=1, source_id=wish.source_id, pasted=True
+                    )
+                    for wish in request.objects
+                ),
+            )
+            for number, request in enumerate(requests)
+        ]  # fmt: skip
+
+
+SMALL = {
+    "generate": {"pictures": 8, "min_pictures": 4},
+    "evaluate": {"replicates": 100},
+    "decide": {"replicates": 100},
+}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def decided(desk: Desk) -> tuple[RoundFolder, Decision]:
+    folder = play(desk, "decide", may_review=True)
+    decision = folder.read("decide", Decision)
+    assert decision is not None
+    return folder, decision
+
+
+def test_a_round_trains_two_arms_and_promotes_what_is_better(world: World) -> None:
+    _, decision = decided(world.desk(SMALL))
+    assert decision.outcome == "promoted", decision.sentence
+    assert [arm.name for arm, *_ in world.trained] == ["control", "candidate"]
+    assert world.judged == [("given", "val"), ("given", "test"), ("control", "test"), ("candidate", "test")]
+
+
+# --- a step is keyed by what it uses
+
+
+def again(world: World, config: dict[str, Any], profile: Profile = MACHINE, *, redo: str = "decide") -> str:
+    """Play a finished round again from a step, with other settings; give the sentence of the refusal, or nothing."""
+    world.ledger.rounds()[-1].redo(redo)
+    try:
+        decided(world.desk(SMALL | config, profile))
+    except StepChanged as error:
+        return error.message
+    return ""
+
+
+SETTINGS = {
+    # name: settings and machine that changed, the step that is refused, the words for it
+    "a learning rate": ({"training": {"lr0": 0.002}}, MACHINE, "mix", "training.lr0: 0.001 → 0.002"),
+    "a batch": ({"training": {"batch": 8}}, MACHINE, "mix", "training.batch: 16 → 8"),
+    "a number of updates": ({}, MACHINE.model_copy(update={"max_updates": 11}), "mix", "max_updates: 10 → 11"),
+    "another device": ({}, MACHINE.model_copy(update={"device": "0"}), "mix", "training.device: cpu → 0"),
+    "a picture size": ({}, MACHINE.model_copy(update={"imgsz": 96}), "evaluate", "training.imgsz: 64 → 96"),
+    "an operating point": ({"evaluate": {"min_score": 0.3, "replicates": 100}}, MACHINE, "evaluate",
+                           "evaluate.min_score: 0.25 → 0.3"),
+    "a share": ({"mix": {"max_synthetic_share": 0.4}}, MACHINE, "mix", "mix.max_synthetic_share: 0.5 → 0.4"),
+    "a margin": ({"decide": {"margin": 0.3, "replicates": 100}}, MACHINE, "", ""),
+    "how first models are trained, when none was": ({"training": {"scratch_lr0": 0.1, "model": "tiny"}}, MACHINE, "",
+                                                    ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_changed_setting_refuses_the_first_step_that_uses_it_by_its_key(world: World, name: str) -> None:
+    config, machine, step, words = SETTINGS[name]
+    decided(world.desk(SMALL))
+    said = again(world, config, machine)
+    assert (f"step '{step}'" in said) if step else not said
+    assert words in said
+
+
+def test_settings_of_training_are_free_until_the_mix(world: World) -> None:
+    play(world.desk(SMALL), "generate", may_review=True)
+    _, decision = decided(world.desk(SMALL | {"training": {"lr0": 0.01, "batch": 4, "seed": 3}}))
+    assert decision.outcome == "promoted"
+    assert {settings.lr0 for _, _, settings, _ in world.trained} == {0.01}
+
+
+@pytest.mark.parametrize(
+    ("classes", "free", "refused"),
+    [
+        pytest.param(None, {"lr0": 0.1}, {"scratch_lr0": 0.1}, id="from scratch"),
+        pytest.param(("person", "car"), {"scratch_lr0": 0.1, "model": "tiny"}, {"lr0": 0.1}, id="from other classes"),
+    ],
+)
+def test_a_first_model_is_keyed_by_the_training_that_it_had(
+    tmp_path: Path, classes: tuple[str, ...] | None, free: dict[str, Any], refused: dict[str, Any]
+) -> None:
+    world = World(tmp_path, None if classes is None else GIVEN.model_copy(update={"classes": classes}))
+    play(world.desk(SMALL), "evaluate", may_review=True)
+    assert [arm.name for arm, *_ in world.trained] == ["first"]
+    play(world.desk(SMALL | {"training": free}), "evaluate", may_review=True)
+    with pytest.raises(StepChanged, match="step 'champion'"):
+        play(world.desk(SMALL | {"training": refused}), "evaluate", may_review=True)
+    assert len(world.trained) == 1
+
+
+# --- a verdict that is known beforehand
+
+
+def test_too_few_test_photos_are_told_before_anything_is_trained_and_test_stays_closed(world: World) -> None:
+    folder, decision = decided(world.desk(SMALL | {"decide": {"min_photos": 61}}))
+    assert (decision.outcome, decision.champion, decision.openings) == ("inconclusive", "given", 0)
+    assert "no class is on 61 of them" in decision.sentence
+    assert "nothing more was trained, and test stays closed" in decision.sentence
+    assert decision.settle == "more test photos that hold the class: disc 1, square 1"
+    assert (world.trained, world.judged) == ([], [("given", "val")])
+    assert folder.finished("review")
+    assert not folder.finished("mix")
+
+
+def test_a_worn_test_is_told_before_anything_is_trained(world: World) -> None:
+    world.finds_squares = "none"
+    settings = SMALL | {"decide": {"max_openings": 2, "replicates": 100}}
+    for openings in (1, 2):
+        assert decided(world.desk(settings))[1].openings == openings
+    world.trained.clear()
+    _, decision = decided(world.desk(settings))
+    assert (decision.outcome, decision.settle, decision.openings) == ("inconclusive", "add test photos", 2)
+    assert world.trained == []
+
+
+def test_a_round_that_has_looked_at_test_is_decided_by_its_look(world: World) -> None:
+    settings = SMALL | {"decide": {"max_openings": 1, "replicates": 100}}
+    folder, decision = decided(world.desk(settings))
+    folder.redo("decide")
+    assert decided(world.desk(settings))[1] == decision, "the look that was moved nowhere is no look too many"
+    folder.redo("compare")
+    world.judged.clear()
+    assert "looked at 1 times" in decided(world.desk(settings))[1].sentence
+    assert world.judged == [], "a second look was taken"
+
+
+def test_rounds_end_early_where_the_next_would_be_foregone_too(world: World) -> None:
+    folder = play_rounds(world.desk(SMALL | {"decide": {"min_photos": 61}}), until_round=3)
+    assert folder.number == 1
+
+
+# --- what arms learn from
+
+
+def test_arms_learn_from_frozen_labels_and_from_pictures_as_they_were_made(world: World) -> None:
+    decided(world.desk(SMALL))
+    (control, real, *_), (candidate, lessons, *_) = world.trained
+    labels = world.board.read.labels
+    assert len(real) == COUNTS["train"]
+    for lesson in real:
+        row = int(lesson.file.picture_id, 16)
+        assert lesson.digest == lesson.file.picture_id
+        assert lesson.xyxy.tolist() == labels.xyxy[labels.image == row].tolist()
+        assert lesson.labels.tolist() == [0, 1]
+    drawn = [lesson for lesson in lessons if lesson.file.synthetic]
+    assert len(drawn) == candidate.synthetic_count > control.synthetic_count
+    assert all(lesson.digest == f"bytes of {lesson.file.picture_id}" for lesson in drawn)
+    assert {number for lesson in drawn for number in lesson.labels.tolist()} == {1}
+
+
+def test_a_champion_that_counts_the_classes_in_another_order_keeps_it(tmp_path: Path) -> None:
+    world = World(tmp_path, GIVEN.model_copy(update={"classes": ("square", "disc")}))
+    decided(world.desk(SMALL))
+    assert [arm.name for arm, *_ in world.trained] == ["control", "candidate"], "no first model is needed"
+    for _, lessons, _, classes in world.trained:
+        assert classes == ("square", "disc")
+        real = [lesson for lesson in lessons if not lesson.file.synthetic]
+        assert all(lesson.labels.tolist() == [1, 0] for lesson in real)
+        drawn = {number for lesson in lessons if lesson.file.synthetic for number in lesson.labels.tolist()}
+        assert drawn <= {0}
+
+
+# --- what people left
+
+
+def test_boxes_that_are_not_used_are_told_once_and_shown(world: World) -> None:
+    world.board.read = replace(world.board.read, skipped=("a" * 24, "b" * 24))
+    for _ in range(2):
+        play(world.desk(SMALL), "evaluate", may_review=True)
+    name = "round 1: boxes that are not used"
+    assert world.said == [f"boxes without a class or an area: 2, not used; the view '{name}' shows them"]
+    assert list(world.board.views[name]["label_ids"]) == ["a" * 24, "b" * 24]
