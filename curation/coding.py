@@ -4,7 +4,7 @@ Bins and lists are made from the objects of val alone and then applied to train 
 in both. A photo is the unit here, too: a value counts when at least `MIN_PHOTOS` photos of val hold it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,11 +68,17 @@ def yes_no(name: str, flags: Bools, source: ColumnSource, *, known: Bools | None
 
 
 def columns_of(
-    measures: Sequence[Measure], *, photo: Ints, is_val: Bools, min_photos: int = MIN_PHOTOS
+    measures: Sequence[Measure],
+    *,
+    photo: Ints,
+    is_val: Bools,
+    min_photos: int = MIN_PHOTOS,
+    wanted: Collection[str] = (),
 ) -> tuple[Column, ...]:
     """Code what was measured on objects (n,); a measure that does not tell objects of val apart is left out.
 
-    `photo` has each object's photo; bins and lists are made where `is_val`. What a column must hold:
+    `photo` has each object's photo; bins and lists are made where `is_val`. What a column must hold, unless it is named
+    in `wanted`, where one value is enough:
 
     * two values at least, each in `min_photos` photos of val; so file names and ids, one for each photo, drop out
     * numbers: at most three bins, cut where val's objects divide most nearly into thirds; fewer where values tie. An
@@ -84,7 +90,7 @@ def columns_of(
         column = (
             _of_numbers(measure, photo, is_val, min_photos)
             if isinstance(measure, Numbers)
-            else _of_names(measure, photo, is_val, min_photos)
+            else _of_names(measure, photo, is_val, min_photos, min_values=1 if measure.name in wanted else 2)
         )
         if column is not None:
             found.append(column)
@@ -143,7 +149,7 @@ def _bin_names(edges: Floats, measure: Numbers, *, whole: bool) -> tuple[str, ..
     return first, f"{medium} ({middle}{measure.unit})", last
 
 
-def _of_names(measure: Names, photo: Ints, is_val: Bools, min_photos: int) -> Column | None:
+def _of_names(measure: Names, photo: Ints, is_val: Bools, min_photos: int, *, min_values: int) -> Column | None:
     count = len(measure.values)
     known = measure.codes >= 0
     held = _photo_counts(measure.codes[known & is_val], photo[known & is_val], count)
@@ -155,7 +161,7 @@ def _of_names(measure: Names, photo: Ints, is_val: Bools, min_photos: int) -> Co
     recoded[-1] = -1  # where unknown
     codes = recoded[measure.codes]
     rest = _photo_counts(codes[known & is_val], photo[known & is_val], len(frequent) + 1)[-1]
-    if len(frequent) + (rest >= min_photos) < 2:
+    if len(frequent) + (rest >= min_photos) < min_values:
         return None
     values = [measure.values[n] for n in frequent] + ([OTHER] if (codes == len(frequent)).any() else [])
     return Column(measure.name, tuple(values), codes.astype(np.int16), measure.source)

@@ -5,7 +5,7 @@ Each field's docstring is its help; `configs/default.yaml` is generated from the
 
 import difflib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -41,8 +41,13 @@ class AnalyzeSettings(Record):
     """Smallest loss of recall that matters; a slice that is surely better than this is refuted."""
     max_q: float = Field(0.05, gt=0, lt=1)
     """Largest share of false findings among the confirmed ones."""
-    expected: dict[str, dict[str, tuple[str, ...]]] = Field(default_factory=dict)
+    expected: dict[str, dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]] = Field(default_factory=dict)
     """Values that the detector should meet, by class and column: {vest: {colour: [orange, yellow, pink]}}."""
+
+    @property
+    def expected_columns(self) -> frozenset[str]:
+        """Give the names of the columns that values are expected of."""
+        return frozenset(column for columns in self.expected.values() for column in columns)
 
 
 class GenerateSettings(Record):
@@ -128,13 +133,19 @@ def parse_config(value: Any, *, name: str) -> Config:
             f"{name} must hold sections of keys, got {type(value).__name__}", hint="see configs/default.yaml"
         )
     try:
-        return Config.model_validate({key: {} if section is None else section for key, section in value.items()})
+        return Config.model_validate({key: _section(key, section) for key, section in value.items()})
     except ValidationError as error:
         problems = [_problem(dict(item)) for item in error.errors()]
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(
             f"{count} in {name}:\n  " + "\n  ".join(problems), hint="configs/default.yaml explains every key"
         ) from error
+
+
+def _section(key: str, value: Any) -> Any:
+    """Give what stands under a key; one without keys is its defaults, or absent where it may be."""
+    field = Config.model_fields.get(key)
+    return {} if value is None and field is not None and field.default is not None else value
 
 
 def _problem(item: dict[str, Any]) -> str:

@@ -108,7 +108,7 @@ def words_of(conditions: Sequence[Condition]) -> str:
 _NOUNS = ("class", "size")
 
 
-def _versus(conditions: Sequence[Condition]) -> str:
+def versus_of(conditions: Sequence[Condition]) -> str:
     value = {condition.column: condition.value for condition in conditions}
     label = value.get("class")
     if label is None:
@@ -160,7 +160,7 @@ def _finding(
         label=value.get("class"),
         size=_size_of(value.get("size")),
         words=words,
-        versus=_versus(conditions),
+        versus=versus_of(conditions),
         status=status,
         objects=effect.objects,
         photos=effect.photos,

@@ -61,6 +61,8 @@ class Studied:
     frozen: Frozen
     evaluation: Evaluation
     measured: Measured
+    wanted: frozenset[str]
+    """Columns that people expect values of."""
 
     @cached_property
     def study(self) -> Study:
@@ -80,6 +82,7 @@ class Studied:
             embedded=load_table(path / measured.embedded.name, Embedded, measured.embedded),
             train=Detected(labels, predictions, matches, errors),
             val=Detected(val.labels, val.predictions, val.matches, val.errors),
+            wanted=self.wanted,
         )
 
 

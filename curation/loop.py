@@ -59,7 +59,7 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
     )
     if until == "measure":
         return folder
-    studied = Studied(frozen, evaluation, measured)
+    studied = Studied(frozen, evaluation, measured, config.analyze.expected_columns)
     findings = once(
         "analyze",
         Findings,
@@ -120,7 +120,12 @@ def rehearse(desk: Desk, interview: Interview, chat: Asks) -> None:
     assert images is not None
     assert evaluation is not None
     assert measured is not None
-    analysis.rehearse(desk, Studied(Frozen(images, folder), evaluation, measured), interview, chat)
+    analysis.rehearse(
+        desk,
+        Studied(Frozen(images, folder), evaluation, measured, desk.config.analyze.expected_columns),
+        interview,
+        chat,
+    )
 
 
 def _close_early(

@@ -1,6 +1,6 @@
 """Measure the labelled objects of a round, one photo at a time, and join all that is known of them into columns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -50,16 +50,18 @@ def measured_columns(
     fields: Fields,
     is_val: Bools,
     min_photos: int = MIN_PHOTOS,
+    wanted: Collection[str] = (),
 ) -> tuple[Column, ...]:
     """Give every column that `label_columns` does not have, in the order of `labels`; coded by what val shows.
 
     `labels` are those of train and val (neighbours are counted among them), `is_val` says which; `fields` have one
-    value a photo of `images`. A field whose name another column has is called `field NAME`.
+    value a photo of `images`; columns that are `wanted` stay although they have one value. A field whose name another
+    column has is called `field NAME`.
     """
     measures = [*scene_measures(labels, images, classes), *look_measures(looks)]
     taken = {"class", "size", "look", *(measure.name for measure in measures)}
     measures += field_measures(fields, labels.image, taken=taken)
-    return columns_of(measures, photo=labels.image, is_val=is_val, min_photos=min_photos)
+    return columns_of(measures, photo=labels.image, is_val=is_val, min_photos=min_photos, wanted=wanted)
 
 
 def scene_measures(labels: BoxTable, images: ImageTable, classes: Sequence[str]) -> list[Measure]:

@@ -1,6 +1,6 @@
 """All that a round knows of the labelled objects of train and val, joined into tables that slices are made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,6 +52,8 @@ class Study:
     embedded: Embedded
     train: Detected
     val: Detected
+    wanted: Collection[str] = ()
+    """Columns that people expect values of: they stay although val shows one value."""
 
     @cached_property
     def is_val(self) -> Bools:
@@ -99,14 +101,18 @@ class Study:
         return labels_to_test(self.suspects["val"], len(self.val.labels))
 
     @cached_property
+    def _kept_in_train(self) -> Bools:
+        return labels_to_test(self.suspects["train"], len(self.train.labels))
+
+    @cached_property
     def tested(self) -> ErrorTable:
         """Give the objects of val that tests rest on."""
         return self.objects.take(np.flatnonzero(self.is_val)[self.kept])
 
     @cached_property
     def learned(self) -> ErrorTable:
-        """Give the objects of train."""
-        return self.objects.take(~self.is_val)
+        """Give the objects of train whose labels are not suspected."""
+        return self.objects.take(np.flatnonzero(~self.is_val)[self._kept_in_train])
 
     @property
     def tested_areas(self) -> Floats:
@@ -116,7 +122,7 @@ class Study:
     @property
     def learned_areas(self) -> Floats:
         """Give the area of each object of train, as a share of its photo."""
-        return area(self.train.labels.xyxy)
+        return area(self.train.labels.xyxy[self._kept_in_train])
 
     @cached_property
     def gain(self) -> Callable[[Bools], float]:
@@ -142,7 +148,13 @@ class Study:
 
     def _columns(self) -> tuple[Column, ...]:
         measured = measured_columns(
-            self.labels, self.images, self.classes, looks=self.looks, fields=self.fields, is_val=self.is_val
+            self.labels,
+            self.images,
+            self.classes,
+            looks=self.looks,
+            fields=self.fields,
+            is_val=self.is_val,
+            wanted=self.wanted,
         )
         look = cluster_column(
             self.embedded.vector,
