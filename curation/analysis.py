@@ -6,11 +6,11 @@ import numpy as np
 
 from curation.analyst import Asks, Lens, consult, first_question
 from curation.clusters import crops_to_embed
-from curation.consultation import Consultation, Consulted
+from curation.consultation import Consultation, Consulted, HypothesesReply
 from curation.desk import Board, Desk, Frozen, Interview
 from curation.diagnose import ErrorTable
 from curation.findings import find
-from curation.halves import halves
+from curation.halves import halves, too_small_to_halve
 from curation.hypotheses import Proposal
 from curation.judging import Studied, load_judged, studied_labels
 from curation.material import Material
@@ -99,14 +99,17 @@ def rehearse(desk: Desk, studied: Studied, interview: Interview, chat: Asks) -> 
     """Put the first question to somebody who only writes it down."""
     lens = _lens(desk, studied.study, interview)
     question = first_question(lens, offer_of(lens.material.table.take(lens.material.discover)), seed=0)
-    question.rehearse(chat)
+    question.put_to(chat, HypothesesReply)
 
 
 def _lens(desk: Desk, study: Study, interview: Interview) -> Lens:
+    """Give what may be shown: train and the discover half, of which there is none where val is too small to halve."""
+    split = halves(study.images.id)
+    discover = split.in_discover(study.tested) & (not too_small_to_halve(study.tested, split))
     material = Material(
         classes=study.classes,
         table=study.tested,
-        discover=halves(study.images.id).in_discover(study.tested),
+        discover=discover,
         images=study.images,
         labels=study.labels,
         predictions=study.val.predictions,

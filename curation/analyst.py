@@ -43,9 +43,6 @@ from training.records import FileRef
 
 T = TypeVar("T", bound=BaseModel)
 
-MAX_TAGGED = 240
-"""Crops to be tagged for each attribute. Where a third shows the weak value, with recall 0.5 against 0.8, a test at
-p = 0.003 has a power of 0.96 with 240 independent crops, and of 0.63 with 120 (normal approximation)."""
 SHEETS_PER_QUESTION = 4
 
 
@@ -71,10 +68,6 @@ class Question:
     """The same with the first half of the sheets; empty where there is one sheet."""
     shown: Mapping[str, str]
     """Crop id → id of the label."""
-
-    def rehearse(self, chat: Asks) -> None:
-        """Have it written down instead of answered."""
-        self.put_to(chat, HypothesesReply)
 
     def put_to(self, chat: Asks, schema: type[T]) -> T | NoAnswer:
         """Ask it."""
@@ -197,7 +190,7 @@ def consult(
     seed: int,
     spending: Callable[[], Spending],
     save_tags: Callable[[TagTable], FileRef],
-    max_tagged: int = MAX_TAGGED,
+    max_tagged: int,
 ) -> Consultation:
     """Ask for hypotheses, have their attributes tagged, and give all of it as a record.
 

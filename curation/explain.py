@@ -9,7 +9,8 @@ A slice F is explained by a slice G where one of these holds, the first that fit
 * they overlap otherwise, what F has to itself is no longer weak, and what G has to itself still is
 
 "No longer weak" and "no weaker": the difference of recalls, classes weighted as in F, is below half of F's tested
-effect and within what chance does (one-sided 5 %). It is worked out from counts for all pairs at once, with the
+effect and within what chance does (one-sided 5 %). Where F is one class of G, the rest of G holds none of that class;
+then the two are compared by how far each lies behind what is outside of G. It is worked out from counts for all pairs at once, with the
 binomial variance times the larger design effect of the two tests: the test itself on every pair would take an hour on a
 million objects. A pair with a slice that was tested on the confirm half is counted there, too: elsewhere that slice was
 chosen for looking weak.
@@ -48,6 +49,28 @@ class Group:
     def swapped(self) -> "Group":
         """Give the group of each pair the other way round."""
         return Group(self.objects.swapaxes(1, 2), self.missed.swapaxes(1, 2))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Recall of the one group minus recall of the other, positive where the other is weaker; each (K, K)."""
+
+    value: Floats
+    variance: Floats
+    """Binomial."""
+    known: Bools
+
+    def __sub__(self, other: "Difference") -> "Difference":
+        return Difference(self.value - other.value, self.variance + other.variance, self.known & other.known)
+
+    def where(self, mask: Bools, other: "Difference") -> "Difference":
+        """Take this where the mask holds, else the other."""
+        pairs = ((self.value, other.value), (self.variance, other.variance), (self.known, other.known))
+        return Difference(*(np.where(mask, *pair) for pair in pairs))
+
+    def or_else(self, other: "Difference") -> "Difference":
+        """Take the other where this is not known."""
+        return self.where(self.known, other)
 
 
 @dataclass(frozen=True)
@@ -119,11 +142,15 @@ def _judge(shared: Group, everything: Group, tested: Tested, design: Floats) -> 
     """Tell which slices (rows) are explained by which (columns), by the rules above."""
     first, second = _own(shared), _own(shared).swapped()
     alone, others = first - shared, second - shared
-    alone_weak, alone_known = _weaker(alone, everything - first - others, tested, design)
-    sharper, comparable = _weaker(shared, others, tested, design)
+    outside = everything - first - others
+    alone_weak = _is_weak(_difference(alone, outside, tested), tested, design)
+    alone_known = _difference(alone, outside, tested).known
+    extra = _difference(shared, others, tested).or_else(
+        _difference(shared, outside, tested) - _difference(others, outside, tested)
+    )
 
     part_of = np.asarray(alone.objects.sum(axis=0) == 0)
-    no_weaker = part_of & ~part_of.T & comparable & ~sharper
+    no_weaker = part_of & ~part_of.T & extra.known & ~_is_weak(extra, tested, design)
     enough = part_of.T & ~part_of & ~no_weaker.T & alone_known & ~alone_weak
     apart = ~part_of & ~part_of.T & (shared.objects.sum(axis=0) > 0)
     rather = apart & alone_known & ~alone_weak & (alone_known & alone_weak).T
@@ -134,23 +161,21 @@ def _judge(shared: Group, everything: Group, tested: Tested, design: Floats) -> 
     return np.where(twins, _simpler(tested), no_weaker | enough | rather)
 
 
-def _weaker(inside: Group, rest: Group, tested: Tested, design: Floats) -> tuple[Bools, Bools]:
-    """Tell for each pair whether one group is weaker than the other, and whether they can be compared at all."""
-    value, variance, known = _difference(inside, rest, tested)
-    z = value / np.sqrt(np.maximum(variance * np.maximum(design[:, None], design), 1e-12))
-    return (z >= MIN_Z) | (value >= MIN_EFFECT_SHARE * tested.effect[:, None]), known
+def _is_weak(difference: Difference, tested: Tested, design: Floats) -> Bools:
+    """Tell where a difference is more than chance, or at least half of the first slice's tested effect."""
+    variance = difference.variance * np.maximum(design[:, None], design)
+    z = difference.value / np.sqrt(np.maximum(variance, 1e-12))
+    return np.asarray((z >= MIN_Z) | (difference.value >= MIN_EFFECT_SHARE * tested.effect[:, None]), np.bool_)
 
 
-def _difference(inside: Group, rest: Group, tested: Tested) -> tuple[Floats, Floats, Bools]:
-    """Give the difference of recalls, its variance, and whether there is one; compared as the first slice was."""
+def _difference(inside: Group, rest: Group, tested: Tested) -> Difference:
+    """Compare the recalls of two groups of each pair as the first slice was compared with its rest."""
     by_class, pooled = _standardised(inside, rest), _standardised(inside.of_any_class(), rest.of_any_class())
-    bare = tested.bare_class[:, None]
-    value, variance, objects = (np.where(bare, *both) for both in zip(pooled, by_class, strict=True))
-    return value, variance, objects > 0
+    return pooled.where(tested.bare_class[:, None], by_class)
 
 
-def _standardised(inside: Group, rest: Group) -> tuple[Floats, Floats, Floats]:
-    """Give difference, variance and compared objects, the rest weighted to the classes inside; each (K, K)."""
+def _standardised(inside: Group, rest: Group) -> Difference:
+    """Compare recalls, the rest weighted to the classes inside."""
     comparable = (inside.objects > 0) & (rest.objects > 0)
     weight = np.where(comparable, inside.objects, 0.0)
     objects = np.asarray(weight.sum(axis=0))
@@ -158,7 +183,7 @@ def _standardised(inside: Group, rest: Group) -> tuple[Floats, Floats, Floats]:
     share = np.where(comparable, inside.missed, 0.0).sum(axis=0) / total
     rest_share = (weight * rest.missed / rest_count).sum(axis=0) / total
     trials = total**2 / np.maximum((weight**2 / rest_count).sum(axis=0), 1e-9)
-    return share - rest_share, _binomial(share, total) + _binomial(rest_share, trials), objects
+    return Difference(share - rest_share, _binomial(share, total) + _binomial(rest_share, trials), objects > 0)
 
 
 def _binomial(share: Floats, trials: Floats) -> Floats:
@@ -170,8 +195,8 @@ def _binomial(share: Floats, trials: Floats) -> Floats:
 def _design_effect(shared: Group, everything: Group, tested: Tested) -> Floats:
     """Give how many times the binomial variance each test had, (K,), at least 1."""
     own = _own(shared)
-    _, variance, _ = _difference(own, everything - own, tested)
-    return np.maximum(tested.variance / variance[:, 0], 1)
+    variance = _difference(own, everything - own, tested).variance
+    return np.asarray(np.maximum(tested.variance / variance[:, 0], 1), np.float64)
 
 
 def _jaccard(shared: Floats) -> Floats:

@@ -7,8 +7,10 @@ import ast
 import inspect
 import sys
 from pathlib import Path
+from typing import get_args
 
 import yaml
+from pydantic.fields import FieldInfo
 from typer.testing import CliRunner
 
 from curation.cli import app
@@ -31,14 +33,24 @@ def default_config() -> str:
     """Give configs/default.yaml: every key with its default and its meaning."""
     lines = ["# Every key, its default and its meaning. Generated from curation/config.py by docs/generate.py.", ""]
     for name, field in Config.model_fields.items():
-        section = field.default
-        lines += _comment((type(section).__doc__ or "").strip(), "")
-        lines.append(f"{name}:")
-        for key, meaning in _meanings(type(section)).items():
-            lines += _comment(meaning, "  ")
-            lines.append(f"  {key}: {_scalar(getattr(section, key))}")
-        lines.append("")
+        kind = field.annotation if field.default is not None else get_args(field.annotation)[0]
+        assert kind is not None
+        lines += [*_section(name, kind, is_absent=field.default is None), ""]
     return "\n".join(lines)
+
+
+def _section(name: str, kind: type[Record], *, is_absent: bool) -> list[str]:
+    """Give a section with its meanings; one that is absent by default is commented out."""
+    lines = [f"{name}:"]
+    for key, meaning in _meanings(kind).items():
+        lines += _comment(meaning, "  ")
+        lines.append(f"  {key}: {_default(kind.model_fields[key])}")
+    meaning = _comment((kind.__doc__ or "").strip() + (" Absent by default." if is_absent else ""), "")
+    return meaning + ([f"# {line}" for line in lines] if is_absent else lines)
+
+
+def _default(field: FieldInfo) -> str:
+    return "NAME" if field.is_required() else _scalar(field.get_default(call_default_factory=True))
 
 
 def _help(arguments: list[str]) -> str:

@@ -35,7 +35,7 @@ class LlmSettings(Record):
     output_price: float | None = Field(None, ge=0)
     """Price of a million tokens received."""
     max_tagged: int = Field(240, ge=20, le=5000)
-    """Most crops that are tagged for one visual attribute."""
+    """Most crops that are tagged for one visual attribute; fewer show only large effects."""
     blur_classes: tuple[str, ...] = ()
     """Classes whose boxes are blurred before a picture leaves this machine."""
 

@@ -58,7 +58,6 @@ CASES: dict[str, tuple[dict[str, Any], list[tuple[Condition, ...]], list[int | N
         [WEAK["light1"], WEAK["hats in light1"], WEAK["hat"]],
         [1, None, 1],
     ),
-    "a bare class that is weak all over": ({"weak": "hat"}, [WEAK["hats in light1"], WEAK["hat"]], [1, None]),
     "twins by their objects": (
         {"weak": "light1", "same": True},
         [conditions(light="light1", site="site1"), WEAK["light1"]],
@@ -109,5 +108,3 @@ def test_a_pair_with_a_data_driven_slice_is_judged_on_the_confirm_half() -> None
     objects = replace(objects, found=objects.found & ~lucky)
     assert explained(objects, WEAK["light1"], WEAK["hats in light1"], unseen=False)[1] is None
     assert explained(objects, WEAK["light1"], WEAK["hats in light1"], unseen=True)[1] == 0
-
-

@@ -61,7 +61,9 @@ def test_searching_many_columns_confirms_nothing_where_there_is_nothing() -> Non
 def test_a_planted_slice_is_confirmed_by_name_and_explains_the_others(name: str) -> None:
     hits = 0
     for seed in range(5):
-        confirmed = [each for each in find(many(seed, photos=400, **{name: 0.5})).findings if each.status == "confirmed"]
+        confirmed = [
+            each for each in find(many(seed, photos=400, **{name: 0.5})).findings if each.status == "confirmed"
+        ]
         hits += [set(each.conditions) for each in confirmed if each.explained_by is None] == [set(SLICES[name])]
     assert hits >= 4
 

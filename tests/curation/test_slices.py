@@ -150,9 +150,7 @@ def test_the_rest_is(name: str) -> None:
 def test_the_order_of_the_objects_does_not_matter() -> None:
     objects = drawn_with_classes(0)
     mixed = objects.take(np.random.default_rng(0).permutation(len(objects)))
-    one, other = (
-        slices.test(each, slices.slice_of(each, conditions(light="light0"))) for each in (objects, mixed)
-    )
+    one, other = (slices.test(each, slices.slice_of(each, conditions(light="light0"))) for each in (objects, mixed))
     assert (one.value, one.p, one.low) == pytest.approx((other.value, other.p, other.low))
 
 
