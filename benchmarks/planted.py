@@ -2,25 +2,25 @@
 
     python benchmarks/planted.py [--full]
 
-200 evaluations (`--full`: 1,000), a fifth of them without a weak slice, the others with two. Each has 800–20,000 objects
-of 3–8 classes and 12 columns, five of them properties of the photo, several correlated; the objects of a photo share a
-random effect (latent correlation 0.05–0.3). A planted slice has one to three conditions, 30–3,000 objects and a recall
-that lies 0.1–0.5 below that of the rest. The true effect of any slice is worked out from the probabilities of finding its
-objects, as `curation.slices` defines effects, never from what was drawn.
+200 evaluations (`--full`: 1,000), a fifth of them without a weak slice, the others with two. Each has 800–20,000
+objects of 3–8 classes and 12 columns, five of them properties of the photo, several correlated; the objects of a photo
+share a random effect (latent correlation 0.05–0.3). A planted slice has one to three conditions, 30–3,000 objects and a
+recall that lies 0.1–0.5 below that of the rest. The true effect of any slice is worked out from the probabilities of
+finding its objects, as `curation.slices` defines effects, never from what was drawn.
 
-* Found: a confirmed finding has exactly the planted conditions, or one of the two slices contains the other and they share
-  80 % of their objects (Jaccard).
-* Oracle: told the planted slices, it makes the same tests on the same objects at the same level. That is a run of ours in
-  which the planted slices are handed in and nothing is searched: a single condition on all of val, a conjunction on the
-  confirm half, and the same q ≤ 0.05 together with all pre-specified tests. What ours loses against it is the price of
-  searching: slices that the discover half does not show, and a stricter q for up to 30 tests more.
-* Told all: the planted slice alone, on all of val, p ≤ 0.05 without correction. No method that has to search can reach it.
-* Tree: a decision tree of depth 3 over all of val without a confirm half; it reports the leaves with a recall below the rest
-  at a binomial p ≤ 0.05, and finds a slice where a leaf shares 80 % of its objects.
+* Found: a confirmed finding has exactly the planted conditions, or one of the two slices contains the other and they
+  share 80 % of their objects (Jaccard).
+* Oracle: told the planted slices, it makes the same tests on the same objects at the same level. That is a run of ours
+  in which the planted slices are handed in and nothing is searched: a single condition on all of val, a conjunction on
+  the confirm half, and the same q ≤ 0.05 together with all pre-specified tests. What ours loses against it is the price
+  of searching: slices that the discover half does not show, and a stricter q for up to 30 tests more.
+* Told all: the planted slice alone, on all of val, p ≤ 0.05 without correction; what no search can reach.
+* Tree: a decision tree of depth 3 over all of val without a confirm half; it reports the leaves with a recall below the
+  rest at a binomial p ≤ 0.05, and finds a slice where a leaf shares 80 % of its objects.
 
 Exits with 1 where ours has less than 80 % of the oracle's power in a cell, less than 90 % of the slices with an effect
-of at least 0.3 and 300 objects are found, or more than 5 % of the confirmed findings are false (true effect ≤ 0). Cells in
-which the oracle finds fewer than five slices are judged together: one slice more or less would decide.
+of at least 0.3 and 300 objects are found, or more than 5 % of the confirmed findings are false (true effect ≤ 0). Cells
+in which the oracle finds fewer than five slices are judged together: there, one slice more or less would decide.
 """
 
 import argparse
@@ -32,7 +32,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from curation.diagnose import Column, ErrorTable
@@ -180,7 +179,7 @@ def conditions_near(
         conditions = tuple(Condition(column=each.name, value=str(rng.choice(each.values))) for each in chosen)
         inside = table.mask(conditions)
         overlap = max(
-            (np.count_nonzero(inside & other) / min(inside.sum(), other.sum()) for other in others), default=0
+            (np.count_nonzero(inside & other) / max(1, min(inside.sum(), other.sum())) for other in others), default=0
         )
         if (
             abs(np.log(max(inside.sum(), 1) / target)) < 0.2

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from curation.wording import cells_of, fit
 
 GAP = "  "
-MIN_STRETCH = 12
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,8 @@ class Column:
     """Whether cells stand at the right edge, as numbers do."""
     stretch: bool = False
     """Whether long cells are cut to what the other columns leave."""
+    least: int = 12
+    """Cells that a stretching column needs before an optional one may stay."""
     rank: int = 0
     """0 always stays; in a narrow terminal the highest goes first."""
 
@@ -38,7 +39,7 @@ def table(columns: Sequence[Column], *, width: int) -> list[str]:
 
 
 def _spare(columns: Sequence[Column], width: int) -> int:
-    needed = [min(_size(column), MIN_STRETCH) if column.stretch else _size(column) for column in columns]
+    needed = [min(_size(column), column.least) if column.stretch else _size(column) for column in columns]
     return width - sum(needed) - len(GAP) * (len(columns) - 1)
 
 

@@ -9,11 +9,12 @@ A slice F is explained by a slice G where one of these holds, the first that fit
 * they overlap otherwise, what F has to itself is no longer weak, and what G has to itself still is
 
 "No longer weak" and "no weaker": the difference of recalls, classes weighted as in F, is below half of F's tested
-effect and within what chance does (one-sided 5 %). Where F is one class of G, the rest of G holds none of that class;
-then the two are compared by how far each lies behind what is outside of G. It is worked out from counts for all pairs at once, with the
-binomial variance times the larger design effect of the two tests: the test itself on every pair would take an hour on a
-million objects. A pair with a slice that was tested on the confirm half is counted there, too: elsewhere that slice was
-chosen for looking weak.
+effect and within what chance does (one-sided 5 %). Where F is one class of G, the rest of G holds none of that class:
+then the two are compared by how far each lies behind what is outside of G.
+
+All this is worked out from counts for all pairs at once, with the binomial variance times the larger design effect of the
+two tests: the test itself on every pair would take an hour on a million objects. A pair with a slice that was tested on
+the confirm half is counted there, too: elsewhere that slice was chosen for looking weak.
 """
 
 from collections.abc import Sequence
@@ -65,8 +66,11 @@ class Difference:
 
     def where(self, mask: Bools, other: "Difference") -> "Difference":
         """Take this where the mask holds, else the other."""
-        pairs = ((self.value, other.value), (self.variance, other.variance), (self.known, other.known))
-        return Difference(*(np.where(mask, *pair) for pair in pairs))
+        return Difference(
+            np.where(mask, self.value, other.value),
+            np.where(mask, self.variance, other.variance),
+            np.where(mask, self.known, other.known),
+        )
 
     def or_else(self, other: "Difference") -> "Difference":
         """Take the other where this is not known."""
@@ -143,17 +147,17 @@ def _judge(shared: Group, everything: Group, tested: Tested, design: Floats) -> 
     first, second = _own(shared), _own(shared).swapped()
     alone, others = first - shared, second - shared
     outside = everything - first - others
-    alone_weak = _is_weak(_difference(alone, outside, tested), tested, design)
-    alone_known = _difference(alone, outside, tested).known
+    left = _difference(alone, outside, tested)
+    left_weak = _is_weak(left, tested, design)
     extra = _difference(shared, others, tested).or_else(
         _difference(shared, outside, tested) - _difference(others, outside, tested)
     )
 
     part_of = np.asarray(alone.objects.sum(axis=0) == 0)
     no_weaker = part_of & ~part_of.T & extra.known & ~_is_weak(extra, tested, design)
-    enough = part_of.T & ~part_of & ~no_weaker.T & alone_known & ~alone_weak
+    enough = part_of.T & ~part_of & ~no_weaker.T & left.known & ~left_weak
     apart = ~part_of & ~part_of.T & (shared.objects.sum(axis=0) > 0)
-    rather = apart & alone_known & ~alone_weak & (alone_known & alone_weak).T
+    rather = apart & left.known & ~left_weak & (left.known & left_weak).T
 
     twins = _jaccard(shared.objects) >= MIN_JACCARD
     twins |= apart & (_jaccard(shared.missed) >= MIN_JACCARD)

@@ -18,7 +18,7 @@ from curation.wording import (
     wrap,
 )
 
-SHORT = "rare in train"
+SHORT = "rare"
 MIN_TOLD_GAIN = 0.0005
 """Of AP50: less would be written as nothing."""
 
@@ -34,13 +34,13 @@ def findings_lines(
     title += f"; {count_text(len(findings.shortages), 'shortage')} in train" if findings.shortages else ""
     columns = [
         Column("status", [_status(each) for each in rows]),
-        Column("slice", [_words(each) for each in rows], stretch=True),
+        Column("slice", [_words(each) for each in rows], stretch=True, least=36),
         Column("recall", [_recall(each) for each in rows]),
-        Column("effect ± 95 %", [_effect(each) for each in rows], rank=1),
+        Column("effect ± 95 %", [_effect(each) for each in rows], rank=3),
         Column("n", [_count(each) for each in rows], right=True),
         Column("q", [q_text(each.q) if isinstance(each, Finding) else "" for each in rows], right=True, rank=2),
         Column("action", [action_text(each, briefs) for each in rows]),
-        Column("budget", [share_text(each, briefs) for each in rows], right=True, rank=3),
+        Column("budget", [share_text(each, briefs) for each in rows], right=True, rank=1),
     ]
     after = _after(findings, briefs, width) + (_asked(asked, findings, width) if asked else [])
     return screenful(wrap(title, width), columns, after, things="slices", width=width)

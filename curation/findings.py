@@ -13,6 +13,7 @@ from curation.halves import halves
 from curation.hypotheses import MAX_PROPOSALS, Hypothesis, Proposal, hypotheses
 from curation.records import Condition, Finding, Findings
 from curation.slices import Effect, objects_to_settle, status_of, test
+from curation.wording import view_name
 from generation.records import SizeBin
 from training.boxes import Bools, Floats, Texts
 from training.files import digest_of
@@ -109,6 +110,7 @@ _NOUNS = ("class", "size")
 
 
 def versus_of(conditions: Sequence[Condition]) -> str:
+    """Say in words what a slice is compared with: `other classes`, `the rest of cone`."""
     value = {condition.column: condition.value for condition in conditions}
     label = value.get("class")
     if label is None:
@@ -174,7 +176,7 @@ def _finding(
         objects_to_settle=objects_to_settle(effect, min_effect=min_effect) if status == "open" else None,
         explained_by=explained_by,
         evidence=_evidence(table, missed, areas),
-        view=_view(f"{view_prefix}: missed {words}", judged.finding_id),
+        view=view_name(f"{view_prefix}: missed {words}", judged.finding_id),
     )
 
 
@@ -187,8 +189,3 @@ def _evidence(table: ErrorTable, missed: Bools, areas: Floats) -> tuple[str, ...
     rows = np.flatnonzero(missed)
     rows = rows[np.argsort(-areas[rows], kind="stable")][:MAX_EVIDENCE]
     return tuple(str(table.id[row]) for row in rows)
-
-
-def _view(words: str, finding_id: str) -> str:
-    """Name a view; FiftyOne drops what is not ASCII from names, so the id must tell two of them apart."""
-    return f"{words.encode('ascii', 'ignore').decode()} ({finding_id[:6]})"

@@ -27,6 +27,7 @@ from scipy import stats
 
 from curation.diagnose import Column, ErrorTable
 from curation.records import Condition, Shortage
+from curation.wording import view_name
 from generation.records import SizeBin
 from training.boxes import Bools, Floats, Ints
 from training.files import digest_of
@@ -93,7 +94,6 @@ def find_shortages(
         evidence = _largest(val, in_val, val_area) or _largest(train, in_train, train_area)
         words = _words(conditions)
         finding_id = digest_of(["shortage", *(condition.plain() for condition in conditions)])
-        view = f"{view_prefix}: short of {words} ({finding_id[:4]})"
         found.append(
             Shortage(
                 finding_id=finding_id,
@@ -110,7 +110,7 @@ def find_shortages(
                 recall=float(val.found[in_val].mean()) if in_val.any() else None,
                 gain=gain(missed) if missed.any() else 0.0,
                 evidence=evidence,
-                view=view.encode("ascii", "replace").decode(),  # FiftyOne drops what is not ASCII from names
+                view=view_name(f"{view_prefix}: short of {words}", finding_id),
             )
         )
     return tuple(sorted(found, key=lambda shortage: (-shortage.gain, shortage.finding_id)))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # `status` starts without pydantic
 NOTHING = "–"
 STATUSES: "tuple[Status, ...]" = ("confirmed", "open", "refuted")  # in the order in which they are shown
 VERDICTS = ("worse", "better", "cannot be shown", "too few photos")
+PLAIN = str.maketrans({"≥": ">=", "≤": "<=", "–": "-", "−": "-", "×": "x"})
 JOINERS = "\u200c\u200d"  # format characters that Persian, Indic and emoji names need
 
 
@@ -77,6 +78,12 @@ def share_text(finding: "Finding | Shortage", briefs: "Briefs | None") -> str:
     shares = {each.finding_id: each.share for each in briefs.actions} if briefs else {}
     share = shares.get(finding.finding_id, 0)
     return f"{share:.0%}" if share else NOTHING
+
+
+def view_name(words: str, finding_id: str) -> str:
+    """Name a saved view; FiftyOne drops what is not ASCII from names, so the id must tell two of them apart."""
+    plain = words.translate(PLAIN).encode("ascii", "replace").decode()
+    return f"{plain} ({finding_id[:6]})"
 
 
 def without_outcome(decision: "Decision") -> str:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from curation import slices as tested
 from curation.diagnose import ErrorTable
 from curation.explain import explain
 from curation.records import Condition
-from curation import slices as tested
 from curation.slices import slice_of
 from tests.curation.simulated import conditions, table
 

@@ -67,7 +67,7 @@ def test_what_matters_stands_first_and_the_models_proposals_are_marked() -> None
     assert starts == [
         "confirmed large gain",
         "confirmed small gain",
-        "rare in train vest, colour: pink",
+        "rare vest, colour: pink",
         "refuted LLM: proposed one",
         "explained explained one",
         "open open one",

@@ -46,26 +46,29 @@ def test_where_all_are_alike_a_false_finding_is_confirmed_in_few_rounds(name: st
     """At most 5 % of rounds; a true rate of 5 % would give more than 10 of 100 less than once in fifty times."""
     spread, recall, correlation = NULLS[name]
     worlds = (simulate(seed, spread, recall=recall, correlation=correlation) for seed in range(RUNS))
-    wrong = sum(any(finding.status == "confirmed" for finding in find(world).findings) for world in worlds)
+    rounds = (find(world, max_proposals=0).findings for world in worlds)
+    wrong = sum(any(finding.status == "confirmed" for finding in found) for found in rounds)
     assert wrong <= stats.binom.ppf(0.98, RUNS, 0.05)
 
 
 def test_searching_many_columns_confirms_nothing_where_there_is_nothing() -> None:
-    rounds = [find(many(seed, photos=100)).findings for seed in range(40)]
+    rounds = [find(many(seed, photos=80)).findings for seed in range(40)]
     assert all(any(finding.origin == "search" for finding in found) for found in rounds)
     wrong = sum(any(finding.status == "confirmed" for finding in found) for found in rounds)
     assert wrong <= stats.binom.ppf(0.98, 40, 0.05)
 
 
 @pytest.mark.parametrize("name", SLICES)
-def test_a_planted_slice_is_confirmed_by_name_and_explains_the_others(name: str) -> None:
-    hits = 0
+def test_a_planted_slice_is_confirmed_by_name_and_explains_nearly_all_others(name: str) -> None:
+    others = left = 0
     for seed in range(5):
-        confirmed = [
-            each for each in find(many(seed, photos=400, **{name: 0.5})).findings if each.status == "confirmed"
-        ]
-        hits += [set(each.conditions) for each in confirmed if each.explained_by is None] == [set(SLICES[name])]
-    assert hits >= 4
+        found = find(many(seed, photos=400, **{name: 0.5})).findings
+        confirmed = {frozenset(each.conditions): each for each in found if each.status == "confirmed"}
+        assert confirmed.pop(frozenset(SLICES[name])).explained_by is None
+        others += len(confirmed)
+        left += sum(each.explained_by is None for each in confirmed.values())
+    assert others > 15
+    assert left <= 0.15 * others
 
 
 def test_a_truly_weak_class_is_found() -> None:
@@ -73,7 +76,7 @@ def test_a_truly_weak_class_is_found() -> None:
     spread = {0: (87, 8), 1: (60, 2), 2: (40, 1.5)}
     hits = 0
     for seed in range(60):
-        found = by_words(find(simulate(seed, spread, recall=0.8, correlation=0.2, weaker={2: 0.3})))
+        found = by_words(find(simulate(seed, spread, recall=0.8, correlation=0.2, weaker={2: 0.3}), max_proposals=0))
         hits += found["vest"].status == "confirmed"
         assert found["cone"].status != "confirmed"
     assert hits >= 50
@@ -82,7 +85,7 @@ def test_a_truly_weak_class_is_found() -> None:
 def test_a_surely_good_class_is_refuted() -> None:
     spread = {0: (87, 8), 1: (60, 4), 2: (60, 4)}
     weak = [
-        by_words(find(simulate(seed, spread, recall=0.8, correlation=0.1, weaker={1: 0.3})))["cone"]
+        by_words(find(simulate(seed, spread, recall=0.8, correlation=0.1, weaker={1: 0.3}), max_proposals=0))["cone"]
         for seed in range(30)
     ]
     assert {finding.status for finding in weak} == {"refuted"}

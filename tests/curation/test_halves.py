@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.curation.simulated import photo_ids, table
 
 from curation.diagnose import Column
 from curation.halves import halves, too_small_to_halve
+from tests.curation.simulated import photo_ids, table
 
 
 def test_a_photo_stays_in_its_half_when_others_come_and_go() -> None:
