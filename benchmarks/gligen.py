@@ -72,7 +72,9 @@ def full_parts() -> dict[str, Any]:
     from transformers import CLIPTextConfig, CLIPTextModel
 
     made = tiny_pipeline.parts()
-    text = CLIPTextConfig(vocab_size=49408, hidden_size=768, intermediate_size=3072, num_attention_heads=12)
+    text = CLIPTextConfig(
+        vocab_size=49408, hidden_size=768, intermediate_size=3072, num_attention_heads=12, eos_token_id=2
+    )
     torch.manual_seed(0)
     with torch.device("cuda"):
         made["unet"] = UNet2DConditionModel(**FULL_UNET)

@@ -148,8 +148,7 @@ def put_back(photo: Pixels, painted: Pixels, window: Window, share: Singles) -> 
     mixing = share[inner_rows, inner_columns, None]
     new = _resized(painted, window.side)[inner_rows, inner_columns].astype(np.float32)
     result = photo.copy()
-    mixed = np.rint(result[rows, columns] * (1 - mixing) + new * mixing).astype(np.uint8)
-    np.copyto(result[rows, columns], mixed, where=mixing > 0)
+    result[rows, columns] = np.rint(result[rows, columns] * (1 - mixing) + new * mixing)  # exact where it is 0
     return result
 
 

@@ -188,7 +188,7 @@ def test_what_is_painted_later_sees_what_was_painted_before(door):
     around[90:116, 90:116] = False
     assert difference(both[around], alone[around]) <= 1
     assert difference(both[100:106, 100:106], alone[100:106, 100:106]) > 2
-    assert difference(both[100:106, 100:106], other[100:106, 100:106]) > 2
+    assert (both[100:106, 100:106] != other[100:106, 100:106]).mean() > 0.2  # if it did not see it: equal
 
 
 @pytest.mark.parametrize(
