@@ -28,7 +28,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ThreeModels:
     """The AP of the three models, measured and in draws; classes in the order of their numbers."""
 
     point: dict[Role, Floats]
@@ -51,7 +51,7 @@ class Measured:
         return float(mean_present(self.point[role][self.counted]))
 
 
-def compare(arms: dict[Role, Contender], *, min_photos: int, replicates: int, rng: np.random.Generator) -> Measured:
+def compare(arms: dict[Role, Contender], *, min_photos: int, replicates: int, rng: np.random.Generator) -> ThreeModels:
     """Measure the three models and draw their photos together."""
     curves = arms["champion"].curves
     draws: dict[Role, list[Floats]] = {role: [] for role in ROLES}
@@ -59,7 +59,7 @@ def compare(arms: dict[Role, Contender], *, min_photos: int, replicates: int, rn
         weights = draw_weights(rng, curves.photo_count, min(DRAWS_AT_ONCE, replicates - first))
         for role, arm in arms.items():
             draws[role].append(replicate_ap(arm.curves, weights).mean(axis=2))
-    return Measured(
+    return ThreeModels(
         point={role: point_ap(arm.curves).mean(axis=1) for role, arm in arms.items()},
         draws={role: np.concatenate(parts) for role, parts in draws.items()},
         photos=curves.photos_of_class,
@@ -69,7 +69,7 @@ def compare(arms: dict[Role, Contender], *, min_photos: int, replicates: int, rn
 
 
 def difference(
-    measured: Measured, other: Literal["champion", "control"], classes: tuple[str, ...]
+    measured: ThreeModels, other: Literal["champion", "control"], classes: tuple[str, ...]
 ) -> Difference | None:
     """Give candidate minus another model, paired by draw; None where test holds no labelled object."""
     counted = measured.counted
@@ -88,7 +88,7 @@ def difference(
     )
 
 
-def improved(measured: Measured, *, alpha: float) -> Bools:
+def improved(measured: ThreeModels, *, alpha: float) -> Bools:
     """Say of each eligible class whether the candidate is demonstrably better than the champion; (class_count,).
 
     Corrected by Holm's method for testing several classes.

@@ -25,7 +25,7 @@ from typing import Literal
 
 import numpy as np
 
-from curation.compare import Contender, Measured, Role, compare, difference, improved
+from curation.compare import Contender, Role, ThreeModels, compare, difference, improved
 from curation.records import ClassVerdict, DecideSettings, Decision, Difference, Outcome
 from training.errors import UsageError
 from training.metrics import known
@@ -143,7 +143,7 @@ def _check(arms: dict[Role, Contender], classes: tuple[str, ...]) -> None:
 
 
 def _class_verdicts(
-    measured: Measured, better: Difference | None, classes: tuple[str, ...], *, margin: float
+    measured: ThreeModels, better: Difference | None, classes: tuple[str, ...], *, margin: float
 ) -> tuple[ClassVerdict, ...]:
     """Say of each class whether the candidate is better than the champion there."""
     proven = improved(measured, alpha=ALPHA)
@@ -174,7 +174,7 @@ def _class_word(
 
 
 def _verdict(
-    measured: Measured,
+    measured: ThreeModels,
     better: Difference | None,
     pictures: Difference | None,
     verdicts: tuple[ClassVerdict, ...],
@@ -244,7 +244,7 @@ def _objection(better: Difference, pictures: Difference, verdicts: tuple[ClassVe
     return ""
 
 
-def _figures(measured: Measured, change: Interval) -> str:
+def _figures(measured: ThreeModels, change: Interval) -> str:
     after, before = measured.mean_ap("candidate"), measured.mean_ap("champion")
     return f"mean AP {after:.3f} against {before:.3f} of the champion {_change(change)}"
 
