@@ -1,11 +1,16 @@
 """How fast pictures are pasted, against merely decoding a photo and encoding another of the same size.
 
-Cut-outs are made beforehand, as in a round, where each is made once. Both loops run in turns on one thread.
+Cut-outs are made beforehand, as in a round, where each is made once. All loops run in turns; what is computed runs on
+one thread. The second ratio is of all that `curate generate` does, with two files a picture that outlive a loss of
+power, against decoding, encoding and writing the one encoded file in the same way: without it, it would measure the
+disk. The first ratio is of seconds of the processor, both are medians over turns of twenty pictures: this is often run
+on a busy machine.
 With CURATE_DATA, on photos of blood (640 × 480); without, on drawn photos of the same size.
 """
 
 import argparse
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -21,10 +26,10 @@ from generation.layout import plan
 from generation.painter import PastePainter, PixelDoors
 from generation.priors import Priors
 from generation.produce import produce
-from generation.records import Brief
+from generation.records import Brief, GenerationRequest, SyntheticImage
 from training.boxes import BoxTable, ImageTable
 from training.dataset import read_source
-from training.files import digest_of, digest_of_file
+from training.files import digest_of, digest_of_file, write_bytes
 from training.pixels import difference_hash, encode_jpeg, read_pixels
 from training.source import to_tables
 
@@ -65,25 +70,38 @@ def compare(priors: Priors, workspace: Path, rare: str, count: int) -> int:
     paint = PastePainter(priors=priors, workspace=workspace, doors=DOORS)
     first_s = seconds(paint, requests)
     paths = [workspace / str(path) for path in priors.images.path]
-    pairs = [(paths[turn % len(paths)], paths[(turn + 1) % len(paths)]) for turn in range(count)]
+    turns = [paths[turn % len(paths)] for turn in range(count)]
     kept = read_pixels(paths[-1])
-    bare_s = paint_s = 0.0
-    for start in range(0, count, 20):  # in turns, so that a busy moment of the machine meets both
-        bare_s += seconds(lambda pair: (read_pixels(pair[0]), encode_jpeg(kept)), pairs[start : start + 20])
-        paint_s += seconds(paint, requests[start : start + 20])
-    started = time.perf_counter()
-    made = list(produce(requests, paint=paint, folder=workspace / "pictures", workspace=workspace))
-    produce_s = time.perf_counter() - started
+
+    def bare(path: Path) -> bytes:
+        read_pixels(path)
+        return encode_jpeg(kept)
+
+    def bare_file(path: Path) -> None:
+        write_bytes(workspace / "bare" / path.name, bare(path))
+
+    def whole(twenty: Sequence[GenerationRequest]) -> None:
+        for made in produce(twenty, paint=paint, folder=workspace / "pictures", workspace=workspace):
+            assert isinstance(made, SyntheticImage), made
+
+    taken = []
+    for start in range(0, count, 20):  # in turns, so that a busy moment of the machine meets all
+        twenty = slice(start, start + 20)
+        bare_s, paint_s = cpu_seconds(bare, turns[twenty]), cpu_seconds(paint, requests[twenty])
+        taken.append((bare_s, paint_s, seconds(bare_file, turns[twenty]), seconds(whole, [requests[twenty]])))
+    per_s = count / np.sum(taken, axis=0)
     objects = sum(len(request.objects) for request in requests)
     print(f"{count} pictures, {objects} pasted objects, mostly {rare}, on {len(priors.images)} photos of train")
-    print(f"{'plan':<34}{count / planning_s:>9.0f} requests/s")
-    print(f"{'decode one photo, encode another':<34}{count / bare_s:>9.0f} pictures/s")
-    print(f"{'the first time, cutting out':<34}{count / first_s:>9.0f} pictures/s")
-    print(f"{'decode, paste, encode':<34}{count / paint_s:>9.0f} pictures/s")
-    print(f"{'the same, with files and notes':<34}{len(made) / produce_s:>9.0f} pictures/s")
-    ratio = bare_s / paint_s
-    print(f"pasting runs at {ratio:.2f} of the speed of decoding and encoding (at least {MIN_RATIO})")
-    return 0 if ratio >= MIN_RATIO else 1
+    print(f"{'plan':<38}{count / planning_s:>9.0f} requests/s")
+    print(f"{'decode one photo, encode another':<38}{per_s[0]:>9.0f} pictures/s")
+    print(f"{'the first time, cutting out':<38}{count / first_s:>9.0f} pictures/s")
+    print(f"{'decode, paste, encode':<38}{per_s[1]:>9.0f} pictures/s")
+    print(f"{'decode one, encode and write another':<38}{per_s[2]:>9.0f} pictures/s")
+    print(f"{'decode, paste, encode, write, note':<38}{per_s[3]:>9.0f} pictures/s")
+    ratio, ratio_with_files = (statistics.median(turn[n] / turn[n + 1] for turn in taken) for n in (0, 2))
+    print(f"pasting runs at {ratio:.2f} of the speed of decoding and encoding (at least {MIN_RATIO}),")
+    print(f"with its files at {ratio_with_files:.2f} of that of doing so and writing one file (at least {MIN_RATIO})")
+    return 0 if min(ratio, ratio_with_files) >= MIN_RATIO else 1
 
 
 def seconds(work: Callable[..., object], items: Sequence[object]) -> float:
@@ -91,6 +109,13 @@ def seconds(work: Callable[..., object], items: Sequence[object]) -> float:
     for item in items:
         work(item)
     return time.perf_counter() - started
+
+
+def cpu_seconds(work: Callable[..., object], items: Sequence[object]) -> float:
+    started = time.thread_time()
+    for item in items:
+        work(item)
+    return time.thread_time() - started
 
 
 def of_data(root: Path) -> Data:

@@ -29,27 +29,40 @@ class Tone:
     """Blue, green and red of what was around it where it was cut out."""
     factors: Singles
     """Wanted factors on its blue, green and red, besides the light of the place."""
+    cast: Singles
+    """(1, 256, 3) what each blue, green and red around it adds to the factor on the ground; give `cast_of`."""
 
 
-def blend(ground: Pixels, pixels: Pixels, alpha: Pixels, tone: Tone, *, penumbra_px: float, grain: Singles) -> None:
-    """Mix an object into a region of a photo, in place; `ground` and `pixels` (h, w, 3), `alpha` (h, w).
+def blend(ground: Pixels, bgra: Pixels, tone: Tone, *, penumbra_px: float, grain: Singles) -> None:
+    """Mix an object into a region of a photo, in place; `ground` (h, w, 3), `bgra` (h, w, 4).
 
     At its edge the object gets the light of the place. Inwards it keeps half of the difference, which may as well be
     one of surface, and takes on the wanted factors: a change of colour at the edge would be a ring. What it casts on
     its surroundings, shadow or blur, goes along as a factor within about `penumbra_px`: a cut alone has a hard outline.
     """
-    light = np.clip((surroundings(ground, alpha) + 1) / (tone.surroundings + 1), MIN_LIGHT, MAX_LIGHT)
-    share = alpha * np.float32(1 / 255)
+    pixels, share = cv2.cvtColor(bgra, cv2.COLOR_BGRA2BGR), bgra[:, :, 3] * np.float32(1 / 255)
+    light = (surroundings(ground, bgra[:, :, 3]) + 1) / (tone.surroundings + 1)
+    light = np.minimum(np.maximum(light, MIN_LIGHT), MAX_LIGHT)
     near = 2 * cv2.GaussianBlur(share, (0, 0), penumbra_px)
-    at_edge = _looked_up(pixels, LEVELS * light)
-    inside = _looked_up(pixels, LEVELS * (np.sqrt(light) * tone.factors))
-    lit = _mix(at_edge, inside, np.minimum(np.maximum(near - 1, 0), 1))
-    under = ground.astype(np.float32)
-    cast = _looked_up(pixels, np.minimum(np.maximum(LEVELS / (tone.surroundings + 1), MIN_CAST), MAX_CAST))
-    cast *= under
-    mixed = _mix(_mix(under, cast, np.minimum(near, 1)), lit, share)
+    inwards = np.maximum(near, 1) - 1
+    lit = _on_colours(inwards)
+    lit *= _row(np.sqrt(light) * tone.factors - light, bgra)
+    lit += _row(light, bgra)
+    lit *= pixels
+    mixed = cv2.LUT(pixels, tone.cast)
+    mixed *= _on_colours(near - inwards)
+    mixed += 1
+    mixed *= ground
+    lit -= mixed
+    lit *= _on_colours(share)
+    mixed += lit
     _add_grain(mixed, grain)
     ground[:] = cv2.convertScaleAbs(mixed)  # rounds and saturates
+
+
+def cast_of(around: Singles) -> Singles:
+    """Give what an object casts, as a table (1, 256, 3): by how much a colour differs from the surroundings."""
+    return np.asarray(np.clip(LEVELS / (around + 1), MIN_CAST, MAX_CAST)[None] - 1, np.float32)
 
 
 def make_grain(rng: np.random.Generator) -> Singles:
@@ -71,13 +84,12 @@ def surroundings(pixels: Pixels, alpha: Pixels) -> Singles:
     return np.asarray(np.partition(around, middle, axis=0)[middle], np.float32)
 
 
-def soften(pixels: Pixels, alpha: Pixels, *, own_px: float, photo_px: float) -> tuple[Pixels, Pixels]:
+def soften(bgra: Pixels, *, own_px: float, photo_px: float) -> Pixels:
     """Blur an object that is sharper than the photo it goes into; a blurred one cannot be sharpened."""
     missing_px = math.sqrt(max(photo_px**2 - own_px**2, 0.0))
     if missing_px < MIN_BLUR_PX:
-        return pixels, alpha
-    blur_px = min(missing_px, MAX_BLUR_PX)
-    return cv2.GaussianBlur(pixels, (0, 0), blur_px), cv2.GaussianBlur(alpha, (0, 0), blur_px)
+        return bgra
+    return np.asarray(cv2.GaussianBlur(bgra, (0, 0), min(missing_px, MAX_BLUR_PX)), np.uint8)
 
 
 def edge_blur_px(pixels: Pixels) -> float:
@@ -104,19 +116,18 @@ def _high(parts: list[Singles]) -> float:
     return float(np.partition(some, rank)[rank])
 
 
-def _looked_up(pixels: Pixels, table: Singles) -> Singles:
-    """Give each colour's entry in a table (256, 3): the fast way to change three colours differently."""
-    return np.asarray(cv2.LUT(pixels, table.astype(np.float32)[None]), np.float32)
+def _on_colours(weights: Singles) -> Singles:
+    """Repeat weights (h, w) for each colour, (h, w, 3): numpy is ten times slower where it has to do so itself."""
+    return np.asarray(cv2.cvtColor(weights, cv2.COLOR_GRAY2BGR), np.float32)
 
 
-def _mix(first: Singles, second: Singles, weights: Singles) -> Singles:
-    """Mix a second picture into the first, in place, by weights (h, w), 0–1: numpy is ten times slower over colours."""
-    return np.asarray(cv2.blendLinear(first, second, 1 - weights, weights, first), np.float32)
+def _row(colour: Singles, pixels: Pixels) -> Singles:
+    """Repeat a colour's three factors for a row of pixels, (w, 3), for the same reason."""
+    return colour[None].repeat(pixels.shape[1], axis=0)
 
 
 def _add_grain(mixed: Singles, grain: Singles) -> None:
     """Add the grain all over a region."""
-    for top in range(0, mixed.shape[0], GRAIN_SIDE):
-        for left in range(0, mixed.shape[1], GRAIN_SIDE):
-            part = mixed[top : top + GRAIN_SIDE, left : left + GRAIN_SIDE]
-            part += grain[: part.shape[0], : part.shape[1]]
+    height, width = mixed.shape[:2]
+    below, beside = max(height - GRAIN_SIDE, 0), max(width - GRAIN_SIDE, 0)
+    mixed += cv2.copyMakeBorder(grain, 0, below, 0, beside, cv2.BORDER_WRAP)[:height, :width]

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generation.blend import OBJECT_ALPHA, Singles, Tone, blend, edge_blur_px, make_grain, soften, surroundings
-from generation.records import Corners, PasteObject, PictureLabel
-from training.boxes import Bools, Floats, Ints
+from generation.blend import OBJECT_ALPHA, Singles, Tone, blend, cast_of, edge_blur_px, make_grain, soften, surroundings
+from generation.records import PasteObject, PictureLabel
+from training.boxes import Bools
 
 Pixels = NDArray[np.uint8]
 Size = TypeVar("Size", float, NDArray[np.float64])
@@ -41,9 +41,19 @@ class Cutout:
             raise ValueError(f"pixels {self.pixels.shape} and alpha {self.alpha.shape} are no cut-out")
 
     @cached_property
+    def bgra(self) -> Pixels:
+        """Both in one array, (h, w, 4): they are scaled and turned together."""
+        return np.dstack([self.pixels, self.alpha])
+
+    @cached_property
     def surroundings(self) -> Singles:
         """Blue, green and red of what was around the object."""
         return surroundings(self.pixels, self.alpha)
+
+    @cached_property
+    def cast(self) -> Singles:
+        """What it casts on its surroundings, as `blend` takes it."""
+        return cast_of(self.surroundings)
 
     @cached_property
     def blur_px(self) -> float:
@@ -58,8 +68,15 @@ class Cutout:
     @cached_property
     def extent(self) -> tuple[int, int, int, int]:
         """Tight box of the mask on the canvas, right and bottom exclusive."""
-        x1, y1, x2, y2 = _extent(self.alpha > OBJECT_ALPHA).tolist()
-        return x1, y1, x2, y2
+        return _extent(self.alpha > OBJECT_ALPHA)
+
+    @cached_property
+    def painted(self) -> tuple[float, float, float, float]:
+        """Corners, from the canvas's middle, of the mask with its margin: the rest need not be painted."""
+        height, width = self.alpha.shape
+        x1, y1, x2, y2 = self.extent
+        left, top = max(x1 - MARGIN_PX, 0) - width / 2, max(y1 - MARGIN_PX, 0) - height / 2
+        return left, top, min(x2 + MARGIN_PX, width) - width / 2, min(y2 + MARGIN_PX, height) - height / 2
 
     @cached_property
     def air_px(self) -> tuple[int, int, int, int]:
@@ -85,10 +102,14 @@ class _Placed:
     left: int
     top: int
     scale: float
-    pixels: Pixels
-    alpha: Pixels
-    air: Floats
+    bgra: Pixels
+    air: list[float]
     """How far its label's box goes beyond its mask: left, top, right, bottom in px of the picture."""
+
+    @property
+    def alpha(self) -> Pixels:
+        """How opaque it is, (h, w)."""
+        return self.bgra[:, :, 3]
 
 
 def turned_size(width: Size, height: Size, angle_deg: Size) -> tuple[Size, Size]:
@@ -98,25 +119,24 @@ def turned_size(width: Size, height: Size, angle_deg: Size) -> tuple[Size, Size]
 
 
 def paste(
-    background: Pixels,
+    picture: Pixels,
     objects: Sequence[tuple[Cutout, PasteObject]],
     background_labels: Sequence[PictureLabel],
     rng: np.random.Generator,
 ) -> Painted:
-    """Paste objects into an upright BGR photo (h, w, 3), later ones over earlier ones; the photo itself is not changed.
+    """Paste objects into an upright BGR photo (h, w, 3), in place, later ones over earlier ones.
 
     A pasted label is the extent of the pixels that are more than half opaque and that nothing covers, plus the air that
     people left around the object when they labelled it: on photos of blood, boxes are half as wide again as the
     platelets in them, and tight labels would contradict all real ones. An object that is wholly hidden has no label.
     Chance only rounds.
     """
-    picture = background.copy()
-    photo_blur_px, grain = edge_blur_px(background), make_grain(rng)
-    placed = [_place(cutout, wish, background.shape) for cutout, wish in objects]
+    photo_blur_px, grain = edge_blur_px(picture), make_grain(rng)
+    placed = [_place(cutout, wish, picture.shape) for cutout, wish in objects]
     for (cutout, wish), place in zip(objects, placed, strict=True):
         _composite(picture, cutout, wish, place, photo_blur_px=photo_blur_px, grain=grain)
     pasted = [
-        _label(place, placed[number + 1 :], wish, background.shape)
+        _label(place, placed[number + 1 :], wish, picture.shape)
         for number, (place, (_, wish)) in enumerate(zip(placed, objects, strict=True))
     ]
     return Painted(pixels=picture, labels=(*background_labels, *(label for label in pasted if label)))
@@ -129,46 +149,46 @@ def _place(cutout: Cutout, wish: PasteObject, shape: tuple[int, ...]) -> _Placed
     natural = turned_size(width - 2.0 * MARGIN_PX, height - 2.0 * MARGIN_PX, wish.angle_deg)
     scale = math.sqrt((x2 - x1) * (y2 - y1) / (natural[0] * natural[1]))
     cosine, sine = math.cos(math.radians(wish.angle_deg)) * scale, math.sin(math.radians(wish.angle_deg)) * scale
-    across = -cosine if wish.flip else cosine, -sine if wish.flip else sine
-    reach = [(across[0] * x - sine * y, across[1] * x + cosine * y) for x, y in _corners_around_mask(cutout)]
-    middle = (x1 + x2) / 2, (y1 + y2) / 2
-    left, top = (math.floor(middle[axis] + min(corner[axis] for corner in reach)) for axis in (0, 1))
-    right, bottom = (math.ceil(middle[axis] + max(corner[axis] for corner in reach)) for axis in (0, 1))
-    pixels, alpha = _shrunk(cutout, scale)
-    rows, columns = alpha.shape
-    turn = np.array([[across[0], -sine], [across[1], cosine]]) * [width / columns, height / rows]
-    offset = [middle[0] - left - 0.5, middle[1] - top - 0.5] - turn @ [(columns - 1) / 2, (rows - 1) / 2]
-    matrix, sides = np.column_stack([turn, offset]), (right - left, bottom - top)
+    bgra = _shrunk(cutout.bgra, scale)
+    across, down = (-cosine if wish.flip else cosine, -sine), (-sine if wish.flip else sine, cosine)
+    left, right, x_row = _along(across, (x1 + x2) / 2, cutout, bgra.shape)
+    top, bottom, y_row = _along(down, (y1 + y2) / 2, cutout, bgra.shape)
+    size = right - left, bottom - top
     return _Placed(
         left=left,
         top=top,
         scale=scale,
-        pixels=cv2.warpAffine(pixels, matrix, sides, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-        alpha=cv2.warpAffine(alpha, matrix, sides, flags=cv2.INTER_LINEAR),
-        air=_air(cutout, wish) * scale,
+        bgra=cv2.warpAffine(bgra, np.array([x_row, y_row]), size, borderMode=cv2.BORDER_REPLICATE),
+        air=[side * scale for side in _air(cutout, wish)],
     )
 
 
-def _corners_around_mask(cutout: Cutout) -> list[tuple[float, float]]:
-    """Give the corners, from the canvas's middle, of the mask with its margin: the rest need not be painted."""
-    height, width = cutout.alpha.shape
-    x1, y1, x2, y2 = cutout.extent
-    left, right = max(x1 - MARGIN_PX, 0) - width / 2, min(x2 + MARGIN_PX, width) - width / 2
-    top, bottom = max(y1 - MARGIN_PX, 0) - height / 2, min(y2 + MARGIN_PX, height) - height / 2
-    return [(left, top), (right, top), (left, bottom), (right, bottom)]
+def _along(
+    factors: tuple[float, float], middle: float, cutout: Cutout, shape: tuple[int, ...]
+) -> tuple[int, int, tuple[float, float, float]]:
+    """Give, along one axis of the picture, where a turned cut-out starts, where it ends, and its row of the turn.
+
+    `factors` say how far a step to the right and a step down on the canvas go along this axis; `shape` is that of the
+    canvas after shrinking.
+    """
+    x1, y1, x2, y2 = cutout.painted
+    ends = (factors[0] * x1, factors[0] * x2), (factors[1] * y1, factors[1] * y2)
+    start, end = math.floor(middle + min(ends[0]) + min(ends[1])), math.ceil(middle + max(ends[0]) + max(ends[1]))
+    rows, columns = shape[:2]
+    x, y = factors[0] * cutout.alpha.shape[1] / columns, factors[1] * cutout.alpha.shape[0] / rows
+    return start, end, (x, y, middle - start - 0.5 - (x * (columns - 1) + y * (rows - 1)) / 2)
 
 
-def _shrunk(cutout: Cutout, scale: float) -> tuple[Pixels, Pixels]:
+def _shrunk(bgra: Pixels, scale: float) -> Pixels:
     """Average pixels where the object gets smaller: turning alone would skip some and leave it too sharp."""
     if scale >= MIN_SAMPLED_SCALE:
-        return cutout.pixels, cutout.alpha
-    height, width = cutout.alpha.shape
+        return bgra
+    height, width = bgra.shape[:2]
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    pixels = cv2.resize(cutout.pixels, size, interpolation=cv2.INTER_AREA)
-    return pixels, cv2.resize(cutout.alpha, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(bgra, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _air(cutout: Cutout, wish: PasteObject) -> Floats:
+def _air(cutout: Cutout, wish: PasteObject) -> list[float]:
     """Give how far the label's box goes beyond the mask on each side after flip and turn, in px of the cut-out.
 
     A side that is turned gets the air of the two sides that it came from, by the squares of cosine and sine.
@@ -179,7 +199,7 @@ def _air(cutout: Cutout, wish: PasteObject) -> Floats:
     rest = math.radians(wish.angle_deg - 90 * quarter)
     step = 1 if rest > 0 else -1
     own, neighbour = math.cos(rest) ** 2, math.sin(rest) ** 2
-    return np.array([own * air[(n - quarter) % 4] + neighbour * air[(n - quarter - step) % 4] for n in range(4)])
+    return [own * air[(n - quarter) % 4] + neighbour * air[(n - quarter - step) % 4] for n in range(4)]
 
 
 def _composite(
@@ -187,14 +207,13 @@ def _composite(
 ) -> None:
     """Mix one object into the picture."""
     own_px = cutout.blur_px * place.scale
-    pixels, alpha = soften(place.pixels, place.alpha, own_px=own_px, photo_px=photo_blur_px)
-    rows, columns = _inside(place, picture.shape)
-    pixels, alpha = np.ascontiguousarray(pixels[rows, columns]), np.ascontiguousarray(alpha[rows, columns])
-    if not alpha.size:
+    bgra = soften(place.bgra, own_px=own_px, photo_px=photo_blur_px)[_inside(place, picture.shape)]
+    if not bgra.size:
         return
-    ground = picture[max(place.top, 0) :, max(place.left, 0) :][: alpha.shape[0], : alpha.shape[1]]
-    tone = Tone(surroundings=cutout.surroundings, factors=np.array(wish.tint, np.float32) * np.float32(wish.gain))
-    blend(ground, pixels, alpha, tone, penumbra_px=cutout.penumbra_px * place.scale, grain=grain)
+    ground = picture[max(place.top, 0) :, max(place.left, 0) :][: bgra.shape[0], : bgra.shape[1]]
+    factors = np.array(wish.tint, np.float32) * np.float32(wish.gain)
+    tone = Tone(surroundings=cutout.surroundings, factors=factors, cast=cutout.cast)
+    blend(ground, bgra, tone, penumbra_px=cutout.penumbra_px * place.scale, grain=grain)
 
 
 def _inside(place: _Placed, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -211,14 +230,20 @@ def _label(place: _Placed, later: Sequence[_Placed], wish: PasteObject, shape: t
     seen = full if visible is whole else _extent(visible)
     if seen[0] == seen[2]:
         return None
-    air = np.where(seen == full, place.air, 0) * [-1, -1, 1, 1]  # a side that is covered ends where the cover begins
-    sides = np.array([shape[1], shape[0]] * 2)
-    x1, y1, x2, y2 = np.clip((seen + air + [place.left, place.top] * 2) / sides, 0, 1).tolist()
-    corners: Corners = (x1, y1, x2, y2)
+    # a side that is covered ends where the cover begins
+    air = [out if side == end else 0.0 for out, side, end in zip(place.air, seen, full, strict=True)]
+    x1, y1 = seen[0] - air[0] + place.left, seen[1] - air[1] + place.top
+    x2, y2 = seen[2] + air[2] + place.left, seen[3] + air[3] + place.top
+    corners = _share(x1, shape[1]), _share(y1, shape[0]), _share(x2, shape[1]), _share(y2, shape[0])
     visible_share = 1.0 if visible is whole else float(np.count_nonzero(visible) / np.count_nonzero(whole))
     return PictureLabel(
         label=wish.label, xyxy=corners, visible_share=visible_share, source_id=wish.source_id, pasted=True
     )
+
+
+def _share(px: float, side_px: int) -> float:
+    """Give a place along a side of the picture as a fraction 0–1, the border for one beyond it."""
+    return min(max(px / side_px, 0.0), 1.0)
 
 
 def _visible(whole: Bools, place: _Placed, later: Sequence[_Placed], shape: tuple[int, ...]) -> Bools:
@@ -254,7 +279,7 @@ def _hide(visible: Bools, place: _Placed, cover: _Placed) -> None:
     part &= ~opaque[y : y + part.shape[0], x : x + part.shape[1]]
 
 
-def _extent(mask: Bools) -> Ints:
+def _extent(mask: Bools) -> tuple[int, int, int, int]:
     """Give the tight box of a mask in pixels, right and bottom exclusive."""
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-    return np.array([left, top, left + width, top + height])
+    return left, top, left + width, top + height

@@ -1,19 +1,20 @@
 """Turn requests into pictures: resumable, one file a picture, failures kept as data."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from generation.records import Failure, GenerationRequest, PictureLabel, SyntheticImage
 from training.errors import CurateError
-from training.files import digest_of, digest_of_file, write_bytes, write_json
+from training.files import digest_of, digest_of_file, write_bytes, write_text
 
 MIN_TRIED = 20  # before this many requests, failures are not yet a pattern
 MAX_FAILED_SHARE = 0.5
+WRITERS = 4  # files wait for the disk side by side, while the next picture is painted
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Picture:
 
 
 Paint = Callable[[GenerationRequest], Picture]
-"""Makes one picture; raises `CurateError` where it cannot. May be called from several threads."""
+"""Makes one picture; raises `CurateError` where it cannot."""
+Outcome = SyntheticImage | Failure
 
 
 def produce(
@@ -41,9 +43,8 @@ def produce(
     paint: Paint,
     folder: Path,
     workspace: Path,
-    workers: int = 1,
     progress: Callable[[int], object] = lambda _: None,
-) -> Iterator[SyntheticImage | Failure]:
+) -> Iterator[Outcome]:
     """Give a picture or a failure for each request, in order.
 
     A picture is `<request_id[:2]>/<request_id>.jpg` below the folder, which lies in the workspace. Its note, beside it,
@@ -52,8 +53,9 @@ def produce(
     Raises `CurateError` when more than half of at least 20 requests failed, or when the disk cannot be written.
     """
     tried, failed = 0, 0
-    with ThreadPoolExecutor(workers) as pool:
-        for outcome in _outcomes(requests, paint, folder, workspace, pool, batch_count=4 * workers):
+    with ThreadPoolExecutor(WRITERS) as writers:
+        started = (_finish(request, paint, folder, workspace, writers) for request in requests)
+        for outcome in _in_turn(started, ahead_count=2 * WRITERS):
             tried += 1
             failed += isinstance(outcome, Failure)
             if isinstance(outcome, Failure) and tried >= MIN_TRIED and failed > MAX_FAILED_SHARE * tried:
@@ -65,39 +67,43 @@ def produce(
             yield outcome
 
 
-def _outcomes(
-    requests: Sequence[GenerationRequest],
-    paint: Paint,
-    folder: Path,
-    workspace: Path,
-    pool: Executor,
-    *,
-    batch_count: int,
-) -> Iterator[SyntheticImage | Failure]:
-    """Work through the requests in batches, so that a caller who stops has not started all of them."""
-    remaining = iter(requests)
-    while batch := list(islice(remaining, batch_count)):
-        yield from pool.map(lambda request: _finish(request, paint, folder, workspace), batch)
+def _in_turn(started: Iterable[Future[Outcome]], *, ahead_count: int) -> Iterator[Outcome]:
+    """Wait for the oldest once enough others are started: a caller who stops has not started all of them."""
+    waiting: deque[Future[Outcome]] = deque()
+    for one in started:
+        waiting.append(one)
+        if len(waiting) > ahead_count:
+            yield waiting.popleft().result()
+    for one in waiting:
+        yield one.result()
 
 
-def _finish(request: GenerationRequest, paint: Paint, folder: Path, workspace: Path) -> SyntheticImage | Failure:
-    """Give what is there for a request, or make it."""
+def _finish(
+    request: GenerationRequest, paint: Paint, folder: Path, workspace: Path, writers: Executor
+) -> Future[Outcome]:
+    """Give what is there for a request, or make it and have it written."""
     path = folder / request.request_id[:2] / f"{request.request_id}.jpg"
-    note_path = path.with_suffix(".json")
-    if finished := _finished(note_path, path, path.relative_to(workspace).as_posix()):
-        return finished
+    name = path.relative_to(workspace).as_posix()
+    if finished := _finished(path, name):
+        return writers.submit(lambda: finished)
     try:
         picture = paint(request)
     except CurateError as error:
-        return Failure(request_id=request.request_id, reason=error.message)
-    note = _note(request, picture, path.relative_to(workspace).as_posix())
-    write_bytes(path, picture.data)
-    write_json(note_path, note.plain())
+        failure = Failure(request_id=request.request_id, reason=error.message)
+        return writers.submit(lambda: failure)
+    return writers.submit(_write, path, picture.data, _note(request, picture, name))
+
+
+def _write(path: Path, data: bytes, note: SyntheticImage) -> SyntheticImage:
+    """Write a picture, and its note after it."""
+    write_bytes(path, data)
+    write_text(path.with_suffix(".json"), note.model_dump_json(indent=2) + "\n")
     return note
 
 
-def _finished(note_path: Path, path: Path, name: str) -> SyntheticImage | None:
+def _finished(path: Path, name: str) -> SyntheticImage | None:
     """Give the note of a finished picture; None where there is none, or where it does not fit its picture."""
+    note_path = path.with_suffix(".json")
     if not (note_path.is_file() and path.is_file()):
         return None
     try:

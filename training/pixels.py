@@ -106,9 +106,8 @@ def difference_hash(pixels: Pixels) -> int:
     (dHash, N. Krawetz 2013.)
     """
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-    quarter = grey.shape[1] // 4, grey.shape[0] // 4
-    if min(quarter) >= 64:
-        grey = cv2.resize(grey, quarter, interpolation=cv2.INTER_AREA)  # whole steps first: six times as fast
+    while min(grey.shape) >= 128:  # halving first: six times as fast
+        grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
     cells = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA)
     bits = np.packbits(cells[:, 1:] > cells[:, :-1])
     return int.from_bytes(bits.tobytes(), "big")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from generation.produce import Picture, produce
+from generation.produce import WRITERS, Picture, produce
 from generation.records import Failure, GenerationRequest, PasteObject, PictureLabel, SyntheticImage
 from training.errors import CurateError, DataError
 from training.files import digest_of
@@ -57,9 +57,8 @@ def everything_in(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_each_request_gives_its_picture_in_order(tmp_path, workers):
-    outcomes = made(Painter(), tmp_path, workers=workers)
+def test_each_request_gives_its_picture_in_order(tmp_path):
+    outcomes = made(Painter(), tmp_path)
     assert [outcome.request_id for outcome in outcomes] == [request.request_id for request in REQUESTS]
     for one, outcome in zip(REQUESTS, outcomes, strict=True):
         assert outcome.path == f"pictures/{one.request_id[:2]}/{one.request_id}.jpg"
@@ -138,6 +137,16 @@ def test_half_of_them_may_fail(tmp_path):
     assert sum(isinstance(outcome, Failure) for outcome in outcomes) == 20
 
 
+def test_a_caller_who_stops_has_started_only_a_few_more_and_those_are_kept(tmp_path):
+    painter = Painter()
+    requests = [request(number) for number in range(60)]
+    outcomes = produce(requests, paint=painter, folder=tmp_path / "pictures", workspace=tmp_path)
+    next(outcomes)
+    outcomes.close()
+    assert len(painter.painted) <= 1 + 2 * WRITERS
+    assert len(list(tmp_path.rglob("*.json"))) == len(painter.painted)
+
+
 def test_progress_is_told_after_each_request(tmp_path):
     told = []
     made(Painter(failing=[4]), tmp_path, progress=told.append)
@@ -158,19 +167,16 @@ KILLED = """
             return super().__call__(request)
 
     root = Path({root!r})
-    list(produce(REQUESTS, paint=Slow(), folder=root / "pictures", workspace=root, workers={workers}))
+    list(produce(REQUESTS, paint=Slow(), folder=root / "pictures", workspace=root))
 """
 
 
 @pytest.mark.parametrize("notes_before_kill", [0, 1, 4, 9])
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_kill_at_any_picture_resumes_without_repainting(tmp_path, notes_before_kill, workers):
+def test_a_kill_at_any_picture_resumes_without_repainting(tmp_path, notes_before_kill):
     """Paints are lines in a file, so a second paint of a finished picture shows."""
     log, root = tmp_path / "log", tmp_path / "ws"
     log.touch()
-    program = textwrap.dedent(KILLED).format(
-        tests=str(Path(__file__).parent), log=str(log), root=str(root), workers=workers
-    )
+    program = textwrap.dedent(KILLED).format(tests=str(Path(__file__).parent), log=str(log), root=str(root))
     child = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
     while child.poll() is None and len(list(root.rglob("*.json"))) < notes_before_kill:
         time.sleep(0.002)
@@ -189,6 +195,12 @@ def test_a_kill_at_any_picture_resumes_without_repainting(tmp_path, notes_before
         tmp_path / "uninterrupted" / "pictures"
     )
     assert all(isinstance(outcome, SyntheticImage) for outcome in outcomes)
+
+
+def test_a_file_in_place_of_the_folder_stops_everything(tmp_path):
+    (tmp_path / "pictures").touch()
+    with pytest.raises(CurateError, match="cannot write"):
+        made(Painter(), tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
