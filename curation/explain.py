@@ -12,9 +12,9 @@ A slice F is explained by a slice G where one of these holds, the first that fit
 effect and within what chance does (one-sided 5 %). Where F is one class of G, the rest of G holds none of that class:
 then the two are compared by how far each lies behind what is outside of G.
 
-All this is worked out from counts for all pairs at once, with the binomial variance times the larger design effect of the
-two tests: the test itself on every pair would take an hour on a million objects. A pair with a slice that was tested on
-the confirm half is counted there, too: elsewhere that slice was chosen for looking weak.
+All this is worked out from counts for all pairs at once, with the binomial variance times the larger design effect of
+the two tests: the test itself on every pair would take an hour on a million objects. A pair with a slice that was
+tested on the confirm half is counted there, too: elsewhere that slice was chosen for looking weak.
 """
 
 from collections.abc import Sequence
@@ -116,7 +116,7 @@ def explain(
     explained = np.where(
         data_driven[:, None] | data_driven, _judge(*on_confirm, tested, design), _judge(*on_val, tested, design)
     )
-    return _roots(explained, np.lexsort((tested.conditions, tested.p)))
+    return roots(explained, np.lexsort((tested.conditions, tested.p)))
 
 
 def _count(table: ErrorTable, inside: Bools, rows: Ints) -> tuple[Group, Group]:
@@ -216,7 +216,7 @@ def _simpler(tested: Tested) -> Bools:
     return place[None, :] < place[:, None]
 
 
-def _roots(explained: Bools, order: Ints) -> list[int | None]:
+def roots(explained: Bools, order: Ints) -> list[int | None]:
     """Give each slice the one that explains it in the end; of several, the first in `order`. Circles are left open."""
     by: dict[int, int] = {}
 

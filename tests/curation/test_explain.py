@@ -8,7 +8,7 @@ import pytest
 
 from curation import slices as tested
 from curation.diagnose import ErrorTable
-from curation.explain import explain
+from curation.explain import explain, roots
 from curation.records import Condition
 from curation.slices import slice_of
 from tests.curation.simulated import conditions, table
@@ -88,6 +88,25 @@ def test_two_weak_slices_that_share_little_explain_nothing_of_each_other() -> No
     rng = np.random.default_rng(1)
     objects = replace(objects, found=np.where(objects.mask(WEAK["hat"]), rng.random(len(objects)) < 0.4, objects.found))
     assert explained(objects, WEAK["light1"], WEAK["hat"]) == [None, None]
+
+
+ROOTS: dict[str, tuple[list[tuple[int, int]], list[int | None]]] = {
+    # (explained, by), the order being 0, 1, 2, …: what each is explained by in the end
+    "nothing": ([], [None, None, None]),
+    "a chain": ([(0, 1), (1, 2)], [2, 2, None]),
+    "of several, the first": ([(2, 1), (2, 0)], [None, None, 0]),
+    "a circle": ([(0, 1), (1, 0)], [None, 0]),
+    "a long circle": ([(0, 1), (1, 2), (2, 0)], [None, 0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_in_the_end(name: str) -> None:
+    pairs, by = ROOTS[name]
+    explained = np.zeros((len(by), len(by)), np.bool_)
+    for one, other in pairs:
+        explained[one, other] = True
+    assert roots(explained, np.arange(len(by))) == by
 
 
 def test_what_explains_is_not_explained_itself() -> None:

@@ -52,7 +52,13 @@ def test_every_slice_is_tested_once_and_thirty_at_most_are_data_driven() -> None
     driven = [each for each in tried if each.origin != "pre-specified"]
     assert [each.claim for each in driven[:2]] == ["claim 0", "claim 2"]
     assert len(driven) == 30
-    assert len([each for each in asked(many(1), max_proposals=3)[0] if each.origin != "pre-specified"]) == 3
+
+
+def test_no_more_are_data_driven_than_there_are_places() -> None:
+    for given in ([], [SLICES["pair"]], [conditions(site="site1", light=f"light{k}") for k in range(3)] * 2):
+        tried, note = asked(many(1), *given, max_proposals=2)
+        assert len([each for each in tried if each.origin != "pre-specified"]) == 2
+        assert (note != "") is (len(given) > 2)
 
 
 def test_a_proposal_of_a_pre_specified_slice_lends_it_its_claim() -> None:

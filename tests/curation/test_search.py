@@ -24,6 +24,14 @@ def test_two_conjunctions_are_both_proposed() -> None:
     assert set(SLICES["triple"]) in proposed
 
 
+def test_a_strong_conjunction_does_not_take_all_places_from_a_weaker_one() -> None:
+    hits = 0
+    for seed in range(5):
+        found = search(many(seed, photos=400, pair=0.7, triple=0.3), max_proposals=9)
+        hits += set(SLICES["triple"]) in [set(each) for each in found]
+    assert hits == 5
+
+
 def test_no_more_are_proposed_than_there_are_places_and_each_once() -> None:
     objects = many(1, pair=0.4)
     for places in (0, 1, 4, 7, 30):
@@ -78,7 +86,7 @@ def test_a_column_that_is_unknown_for_many_is_not_searched() -> None:
 def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     objects = many(7, pair=0.3)
     whole = search(objects, max_proposals=20)
-    monkeypatch.setattr("curation.search.ROWS_AT_ONCE", 100)
+    monkeypatch.setattr("curation.ground.ROWS_AT_ONCE", 100)
     assert search(objects, max_proposals=20) == whole
 
 
