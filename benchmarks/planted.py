@@ -20,7 +20,7 @@ finding its objects, as `curation.slices` defines effects, never from what was d
 
 Exits with 1 where ours has less than 80 % of the oracle's power in a cell, less than 90 % of the slices with an effect
 of at least 0.3 and 300 objects are found, or more than 5 % of the confirmed findings are false (true effect ≤ 0). A
-cell holds about 27 slices, of which the oracle may find a few, so one slice can decide; `--full` has five times as many.
+cell holds about 27 slices, of which the oracle may find a few, so that one can decide; `--full` has five times as many.
 """
 
 import argparse
