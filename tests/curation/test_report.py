@@ -195,6 +195,7 @@ def bare(classes: tuple[str, ...] = CLASSES) -> ReportInput:
         objects={"train": dict.fromkeys(classes, 4321)},
         images=REF,
         labels=REF,
+        fields=REF,
     )
     return ReportInput(dataset="yard", round=3, images=images)
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from training.dataset import YoloPicture
 from training.errors import DamagedFile, ModelError
 from training.files import write_text
-from training.records import Arm, FileRef, FitSettings, ModelVersion, TrainingFile
+from training.records import Arm, FileRef, FitSettings, ModelVersion
 from training.registry import Registry
 from training.retrain import Start, train
 
@@ -113,8 +114,8 @@ class FakeFit:
         return {"digest": "b" * 24}
 
 
-def lay_out(folder: Path, files: Sequence[TrainingFile], classes: Sequence[str]) -> Path:
-    write_text(folder / "data.yaml", "\n".join([*classes, *(file.path for file in files)]))
+def lay_out(folder: Path, _pictures: Sequence[YoloPicture], classes: Sequence[str]) -> Path:
+    write_text(folder / "data.yaml", "\n".join(classes))
     return folder / "data.yaml"
 
 
@@ -128,12 +129,12 @@ SETTINGS = FitSettings(imgsz=64, epochs=2, batch=4, lr0=0.001, seed=0, device="c
 def fit(registry: Registry, run: FakeFit, parent: ModelVersion | None) -> ModelVersion:
     return train(
         ARM,
-        [TrainingFile(picture_id="d" * 24, path="data/photos/d.jpg", synthetic=False, times=1)],
+        [],
         SETTINGS,
         Start("weights.pt", parent),
         classes=("cone",),
         number=3,
-        scratch=registry.folder.parent / "scratch",
+        workspace=registry.folder.parent,
         lay_out=lay_out,
         run=run,
         registry=registry,
