@@ -58,20 +58,24 @@ def draw(rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[int, float, f
     return np.clip(picture, 0, 255).astype(np.uint8), rows
 
 
-@pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with drawn pictures in YOLO layout; they stand in for photos."""
-    folder = tmp_path_factory.mktemp("drawn")
-    rng = np.random.default_rng(0)
-    for split, count in PHOTOS.items():
+def draw_photos(folder: Path, counts: dict[str, int], *, seed: int) -> Path:
+    """Fill a folder with drawn pictures in YOLO layout; they stand in for photos."""
+    rng = np.random.default_rng(seed)
+    for split, count in counts.items():
         for number in range(count):
             picture, rows = draw(rng)
             write_bytes(folder / "images" / split / f"{number}.png", cv2.imencode(".png", picture)[1].tobytes())
             lines = "".join(" ".join(map(str, row)) + "\n" for row in rows)
             write_text(folder / "labels" / split / f"{number}.txt", lines)
-    splits = "".join(f"{split}: images/{split}\n" for split in PHOTOS)
+    splits = "".join(f"{split}: images/{split}\n" for split in counts)
     write_text(folder / "data.yaml", f"path: .\n{splits}names: [{', '.join(CLASSES)}]\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with some dozens of drawn pictures."""
+    return draw_photos(tmp_path_factory.mktemp("drawn"), PHOTOS, seed=0)
 
 
 @pytest.fixture

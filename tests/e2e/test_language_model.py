@@ -4,13 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
-from tests.e2e.conftest import CLASSES, curate, draw
+from tests.e2e.conftest import curate, draw_photos
 from tests.llm_server import LlmServer, fills, pictures, status, texts
-from training.files import write_bytes, write_text
 
 PHOTOS = {"train": 24, "val": 64, "test": 8}
 SETTINGS = """
@@ -36,16 +33,7 @@ REPLY = {"hypotheses": [hypothesis("square", "squares are small"), hypothesis("d
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a workspace whose champion finds discs and no squares, judged on enough photos to halve."""
-    folder = tmp_path_factory.mktemp("llm")
-    rng = np.random.default_rng(1)
-    for split, count in PHOTOS.items():
-        for number in range(count):
-            picture, rows = draw(rng)
-            write_bytes(folder / "images" / split / f"{number}.png", cv2.imencode(".png", picture)[1].tobytes())
-            lines = "".join(" ".join(map(str, row)) + "\n" for row in rows)
-            write_text(folder / "labels" / split / f"{number}.txt", lines)
-    splits = "".join(f"{split}: images/{split}\n" for split in PHOTOS)
-    write_text(folder / "data.yaml", f"path: .\n{splits}names: [{', '.join(CLASSES)}]\n")
+    folder = draw_photos(tmp_path_factory.mktemp("llm"), PHOTOS, seed=1)
     curate("init", folder / "ws", "--from", folder)
     return folder / "ws"
 
