@@ -96,8 +96,10 @@ def ask(desk: Desk, studied: Studied, findings: Findings, interview: Interview) 
 
 
 def rehearse(desk: Desk, studied: Studied, interview: Interview, chat: Asks) -> None:
-    """Put the first question to somebody who only writes it down."""
+    """Put the first question to somebody who only writes it down; there is none where val is too small to halve."""
     lens = _lens(desk, studied.study, interview)
+    if not lens.material.discover.any():
+        return
     question = first_question(lens, offer_of(lens.material.table.take(lens.material.discover)), seed=0)
     question.put_to(chat, HypothesesReply)
 

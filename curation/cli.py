@@ -161,7 +161,7 @@ def analyze(
 def generate(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
     """Make the pictures that the findings ask for.
 
-    Only confirmed findings are acted on. Analyses first, if needed.
+    Confirmed findings and shortages in train are acted on. Analyses first, if needed.
 
     \b
     Examples:

@@ -35,7 +35,9 @@ def means_for(conditions: Sequence[Condition], label: str, *, train: ErrorTable,
 
     `train` holds the labelled objects of train with the columns of the analysis; `photo_ids` (n,) are their photos'.
     """
-    by_source = {condition: train.column(condition.column).source for condition in conditions}
+    sources = {column.name: column.source for column in train.columns}
+    # An attribute is tagged on some objects of val alone, so train has no such column.
+    by_source = {condition: sources.get(condition.column, "attribute") for condition in conditions}
     kinds = [c for c, source in by_source.items() if source in ("photo", "field")]
     looks = [c for c, source in by_source.items() if source == "object" and c.column in LOOKS]
     beyond = [c for c, source in by_source.items() if source != "label" and c not in (*kinds, *looks)]

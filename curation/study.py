@@ -11,6 +11,7 @@ from curation.clusters import Vectors, cluster_column, neighbour_labels
 from curation.diagnose import Column, ErrorTable
 from curation.measure import label_columns, measured_columns
 from curation.records import Finding
+from curation.shortage import mask_of
 from training.boxes import Bools, BoxTable, Floats, ImageTable, Ints, Table, area
 from training.fields import Fields
 from training.gain import Gains
@@ -139,9 +140,12 @@ class Study:
         return of
 
     def suspect_share(self, finding: Finding) -> float:
-        """Give the share of a finding's missed objects on val whose labels are suspected, kept or not."""
+        """Give the share of a finding's missed objects on val whose labels are suspected, kept or not.
+
+        0 for a finding about an attribute that the language model tagged: the study does not have its column.
+        """
         on_val = self.objects.take(self.is_val)
-        missed = on_val.mask(finding.conditions) & ~on_val.found
+        missed = mask_of(on_val, finding.conditions) & ~on_val.found
         suspected = np.zeros(len(on_val), np.bool_)
         suspected[self.suspects["val"].rows_of("other class", "duplicate label", "unsupported")] = True
         return float((missed & suspected).sum() / max(1, missed.sum()))

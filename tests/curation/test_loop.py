@@ -12,17 +12,19 @@ import pytest
 from curation.appearance import Looks
 from curation.clusters import Vectors
 from curation.config import Config, parse_config
-from curation.desk import Desk, Profile
+from curation.desk import Desk, Frozen, Profile
 from curation.documents import Photos
+from curation.judging import Studied
 from curation.ledger import Ledger, RoundFolder
 from curation.loop import play, play_rounds
-from curation.records import Decision
+from curation.records import Condition, Decision, Findings, Measured
 from curation.results import Decisions
+from curation.steps import write_briefs
 from generation.records import GenerationRequest, PictureLabel, SyntheticImage
 from training.boxes import BoxTable, ImageTable, Ints
 from training.errors import StepChanged
 from training.files import digest_of
-from training.records import Arm, FitSettings, ModelVersion
+from training.records import Arm, Evaluation, FitSettings, ImageSet, ModelVersion
 
 CLASSES = ("disc", "square")
 COUNTS = {"train": 24, "val": 60, "test": 60}
@@ -317,3 +319,24 @@ def test_boxes_that_are_not_used_are_told_once_and_shown(world: World) -> None:
     name = "round 1: boxes that are not used"
     assert world.said == [f"boxes without a class or an area: 2, not used; the view '{name}' shows them"]
     assert list(world.board.views[name]["label_ids"]) == ["a" * 24, "b" * 24]
+
+
+# --- what the language model adds
+
+
+def test_a_finding_about_an_attribute_that_train_does_not_have_is_left_to_people(world: World) -> None:
+    folder = play(world.desk(SMALL), "analyze", may_review=False)
+    found = folder.read("analyze", Findings)
+    images, evaluation = folder.read("freeze", ImageSet), folder.read("evaluate", Evaluation)
+    measured = folder.read("measure", Measured)
+    assert found is not None
+    assert images is not None
+    assert evaluation is not None
+    assert measured is not None
+    weak = next(finding for finding in found.findings if finding.words == "square")
+    muddy = weak.model_copy(update={"conditions": (*weak.conditions, Condition(column="dirt", value="muddy"))})
+    studied = Studied(Frozen(images, folder), evaluation, measured, frozenset())
+    made = write_briefs(
+        world.desk(SMALL), studied, Findings(findings=(muddy,), split="val", min_effect=0.1, max_q=0.05)
+    )
+    assert [(action.action, action.reason) for action in made.actions] == [("label", "pasting cannot vary dirt: muddy")]

@@ -58,6 +58,7 @@ def test_what_pasting_can_vary_becomes_photos_and_objects_to_use(name: str) -> N
 
 LEFT_TO_PEOPLE = {
     "a place": ({"position": "left"}, "pasting cannot vary position: left"),
+    "an attribute, which train has no column for": ({"dirt": "muddy"}, "pasting cannot vary dirt: muddy"),
     "a cluster": ({"crop_cluster": "cluster 1"}, "pasting cannot vary crop cluster: cluster 1"),
     "too few photos": ({"camera": "gate"}, "train has 1 photos with camera: gate, and 3 are needed to paint on"),
     "too few objects": ({"colour": "blue"}, "train has 1 of cone with colour: blue, and 3 are needed to cut out"),
