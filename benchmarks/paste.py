@@ -26,7 +26,7 @@ from generation.layout import plan
 from generation.painter import PastePainter, PixelDoors
 from generation.priors import Priors
 from generation.produce import produce
-from generation.records import Brief, GenerationRequest, SyntheticImage
+from generation.records import Brief, PasteRequest, SyntheticImage
 from training.boxes import BoxTable, ImageTable
 from training.dataset import read_source
 from training.files import digest_of, digest_of_file, write_bytes
@@ -67,7 +67,8 @@ def compare(priors: Priors, workspace: Path, rare: str, count: int) -> int:
     started = time.perf_counter()
     requests = plan(brief, priors, count=count, seed=0)
     planning_s = time.perf_counter() - started
-    paint = PastePainter(priors=priors, workspace=workspace, doors=DOORS)
+    painter = PastePainter(priors=priors, workspace=workspace, doors=DOORS)
+    paint = painter.picture
     first_s = seconds(paint, requests)
     paths = [workspace / str(path) for path in priors.images.path]
     turns = [paths[turn % len(paths)] for turn in range(count)]
@@ -80,8 +81,8 @@ def compare(priors: Priors, workspace: Path, rare: str, count: int) -> int:
     def bare_file(path: Path) -> None:
         write_bytes(workspace / "bare" / path.name, bare(path))
 
-    def whole(twenty: Sequence[GenerationRequest]) -> None:
-        for made in produce(twenty, paint=paint, folder=workspace / "pictures", workspace=workspace):
+    def whole(twenty: Sequence[PasteRequest]) -> None:
+        for made in produce(twenty, painter_of=lambda _: painter, folder=workspace / "pictures", workspace=workspace):
             assert isinstance(made, SyntheticImage), made
 
     taken = []

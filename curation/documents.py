@@ -91,7 +91,7 @@ def picture_sample(picture: SyntheticImage, origin: Origin) -> Document:
     """Give the sample of a synthetic picture, with where it came from."""
     boxes = [
         _box(digest_of([picture.request_id, number]), label.label, _top_left(*label.xyxy))
-        | {"visible_share": label.visible_share, "source_id": label.source_id, "pasted": label.pasted}
+        | {"visible_share": label.visible_share, "source_id": label.source_id, "added": label.added}
         for number, label in enumerate(picture.labels)
     ]
     sample = _sample(picture.request_id, picture.path, (picture.width_px, picture.height_px), boxes, origin)

@@ -12,7 +12,7 @@ from curation.ledger import STEPS, Ledger, RoundFolder
 from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
 from curation.report import ReportInput
 from curation.sections import PictureCounts
-from generation.records import GenerationRequest, SyntheticImage, Verdict
+from generation.records import GENERATION_REQUEST, SyntheticImage, Verdict
 from training.errors import UsageError
 from training.records import Evaluation, ImageSet, TrainingMix
 
@@ -63,7 +63,7 @@ def _counts(folder: RoundFolder) -> dict[str, PictureCounts]:
     """Count the pictures that each finding led to."""
     plan, batch = folder.read("plan", Plan), folder.read("generate", Batch)
     requested = (
-        Counter(r.finding_id for r in folder.load_lines(plan.requests, GenerationRequest)) if plan else Counter()
+        Counter(r.finding_id for r in folder.load_lines(plan.requests, GENERATION_REQUEST)) if plan else Counter()
     )
     pictures = folder.load_lines(batch.pictures, SyntheticImage) if batch else ()
     verdicts = _verdicts(folder)
@@ -117,7 +117,7 @@ def _spread(items: Sequence[SyntheticImage], count: int) -> list[SyntheticImage]
 
 
 def _shown(picture: SyntheticImage, verdict: Verdict | None, pixels: Pixels) -> GalleryPicture:
-    pasted = [label.label for label in picture.labels if label.pasted]
+    added = [label.label for label in picture.labels if label.added]
     return GalleryPicture(
         jpeg=thumbnail(pixels, max_side_px=GALLERY_SIDE_PX),
         width_px=picture.width_px,
@@ -125,5 +125,5 @@ def _shown(picture: SyntheticImage, verdict: Verdict | None, pixels: Pixels) -> 
         labels=picture.labels,
         accepted=verdict.accepted if verdict else None,
         reason=verdict.reason if verdict else "",
-        words=", ".join(sorted(set(pasted))),
+        words=", ".join(sorted(set(added))),
     )

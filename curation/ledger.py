@@ -26,6 +26,8 @@ from training.errors import DamagedFile, StepChanged, UsageError
 from training.files import canonical_json, digest_of, digest_of_file, refuse_changed, write_json, write_text
 
 if TYPE_CHECKING:  # pydantic takes a third of a second, which `status` does not need
+    from pydantic import TypeAdapter
+
     from curation.records import Decision
     from training.records import FileRef, Record
 
@@ -48,6 +50,7 @@ STEPS = (
 )
 CONFIG_NAME = "curate.yaml"
 R = TypeVar("R", bound="Record")
+T = TypeVar("T")
 
 
 def steps_from(step: str) -> tuple[str, ...]:
@@ -110,7 +113,7 @@ class RoundFolder:
         write_text(path, "".join(canonical_json(record.plain()) + "\n" for record in records))
         return FileRef(name=name, digest=digest_of_file(path))
 
-    def load_lines(self, ref: "FileRef", kind: type[R]) -> tuple[R, ...]:
+    def load_lines(self, ref: "FileRef", kind: "type[T] | TypeAdapter[T]") -> tuple[T, ...]:
         """Read records back; raises `DamagedFile` where the bytes are not those that the reference names."""
         path = self.path / ref.name
         refuse_changed(path, ref.digest, hint="restore it, or redo its step with --redo")
@@ -233,12 +236,15 @@ class Ledger:
         return holding(self.root, command, self.clock)
 
 
-def _parse(kind: type[R], value: Any, path: Path) -> R:
+def _parse(kind: "type[T] | TypeAdapter[T]", value: Any, path: Path) -> T:
+    from pydantic import TypeAdapter
+
     try:
-        return kind.model_validate(value)
+        return (TypeAdapter(kind) if isinstance(kind, type) else kind).validate_python(value)
     except ValueError as error:
+        name = kind.__name__ if isinstance(kind, type) else "line of its kind"
         raise DamagedFile(
-            f"{path} does not hold a {kind.__name__}: {' '.join(str(error).split()[:40])}",
+            f"{path} does not hold a {name}: {' '.join(str(error).split()[:40])}",
             hint="it may be from another version: restore it, or redo its step with --redo",
         ) from error
 

@@ -28,7 +28,7 @@ def declare_fields(dataset: Any) -> None:
         dataset.add_sample_field(name, fo.StringField, read_only=name in ORIGIN_FIELDS)
     _declare_boxes(dataset, LABELS)
     dataset.add_sample_field(f"{LABELS}.detections.visible_share", fo.FloatField)
-    dataset.add_sample_field(f"{LABELS}.detections.pasted", fo.BooleanField)
+    dataset.add_sample_field(f"{LABELS}.detections.added", fo.BooleanField)
     dataset.add_sample_field(f"{LABELS}.detections.source_id", fo.StringField)
     dataset.create_index("filepath", unique=True)
     dataset.create_index("request_id")

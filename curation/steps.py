@@ -15,9 +15,9 @@ from curation.ledger import Ledger, RoundFolder
 from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
 from curation.serving import means_for
 from generation import layout
+from generation.auto_review import judge_by_rule
 from generation.priors import Priors
-from generation.records import Failure, GenerationRequest, SyntheticImage, Verdict
-from generation.verify import judge_by_rule
+from generation.records import GENERATION_REQUEST, Failure, GenerationRequest, SyntheticImage, Verdict
 from training.errors import DataError
 from training.fields import save_fields
 from training.files import digest_of, write_json
@@ -107,7 +107,7 @@ def plan(desk: Desk, frozen: Frozen, briefs: Briefs) -> Plan:
 
 def generate(desk: Desk, frozen: Frozen, planned: Plan) -> Batch:
     """Make the pictures, and show them in FiftyOne."""
-    requests = frozen.folder.load_lines(planned.requests, GenerationRequest)
+    requests = frozen.folder.load_lines(planned.requests, GENERATION_REQUEST)
     made = desk.produce(requests, _priors(frozen)) if requests else ()
     pictures = [item for item in made if isinstance(item, SyntheticImage)]
     failures = [item for item in made if isinstance(item, Failure)]

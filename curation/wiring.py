@@ -297,7 +297,9 @@ def _produce(root: Path, requests: Sequence[GenerationRequest], priors: Priors) 
             progress(done, len(requests), "pictures")
 
         painter = PastePainter(priors, root, doors)
-        return list(produce(requests, paint=painter, folder=root / "pictures", workspace=root, progress=count))
+        return list(
+            produce(requests, painter_of=lambda _: painter, folder=root / "pictures", workspace=root, progress=count)
+        )
 
 
 def _network(name: str) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from generation.paste import turned_size
 from generation.priors import MIN_SIDE_PX, Priors
-from generation.records import Brief, Corners, GenerationRequest, PasteObject, SizeBin
+from generation.records import Brief, Corners, PasteObject, PasteRequest, SizeBin
 from training.boxes import LARGE_PX2, SIZE_BINS, SMALL_PX2, Bools, Floats, Ints, area
 from training.errors import DataError
 from training.files import digest_of
@@ -62,7 +62,7 @@ def cannot_serve(brief: Brief, priors: Priors, settings: LayoutSettings | None =
 
 def plan(
     brief: Brief, priors: Priors, *, count: int, seed: int, settings: LayoutSettings | None = None
-) -> tuple[GenerationRequest, ...]:
+) -> tuple[PasteRequest, ...]:
     """Lay out pictures for a brief; a shorter plan of the same seed is the beginning of a longer one.
 
     Photos are used in turn. A request that finds no photo with room is left out, so there may be fewer than asked for.
@@ -176,7 +176,7 @@ class _Sampler:
         )
 
 
-def _request(brief: Brief, sampler: _Sampler, turns: Ints, index: int, seed: int) -> GenerationRequest | None:
+def _request(brief: Brief, sampler: _Sampler, turns: Ints, index: int, seed: int) -> PasteRequest | None:
     rng = np.random.default_rng(seed)
     count = int(rng.integers(1, sampler.settings.max_objects + 1))
     for photo in [turns[index % len(turns)], *rng.choice(turns, PHOTOS_TRIED - 1)]:
@@ -188,9 +188,9 @@ def _request(brief: Brief, sampler: _Sampler, turns: Ints, index: int, seed: int
 
 def _identified(
     brief: Brief, seed: int, priors: Priors, background: int, objects: tuple[PasteObject, ...]
-) -> GenerationRequest:
+) -> PasteRequest:
     cut_from = [int(priors.labels.image[priors.label_rows[wish.source_id]]) for wish in objects]
-    request = GenerationRequest(
+    request = PasteRequest(
         request_id="",
         brief_id=brief.brief_id,
         finding_id=brief.finding_id,

@@ -1,6 +1,6 @@
 """Paint a request by pasting: background and cut-outs in, an encoded picture and its labels out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 from generation.paste import Cutout, Pixels, paste
 from generation.priors import Priors, refuse_unless_train
 from generation.produce import Picture
-from generation.records import GenerationRequest, PictureLabel
+from generation.records import Failure, GenerationRequest, PasteRequest, PictureLabel
 from training.boxes import Floats
 from training.errors import CurateError
 from training.files import digest_of
@@ -42,8 +42,24 @@ class PastePainter:
     def _kept(self) -> Callable[[str], Cutout]:
         return lru_cache(maxsize=KEPT_CUTOUTS)(self._cutout)
 
-    def __call__(self, request: GenerationRequest) -> Picture:
-        """Give the picture of a request; the same request gives the same bytes."""
+    @property
+    def batch_count(self) -> int:
+        """Paste one picture at a time."""
+        return 1
+
+    def paint(self, requests: Sequence[GenerationRequest]) -> Sequence[Picture | Failure]:
+        """Give a picture, or why there is none, for each request."""
+        return [self._attempt(request) for request in requests]
+
+    def _attempt(self, request: GenerationRequest) -> Picture | Failure:
+        assert isinstance(request, PasteRequest)  # others go to another painter
+        try:
+            return self.picture(request)
+        except CurateError as error:
+            return Failure(request_id=request.request_id, reason=error.message)
+
+    def picture(self, request: PasteRequest) -> Picture:
+        """Give the picture of a request; the same request gives the same bytes. Raises `CurateError`."""
         refuse_unless_train(request, self.priors)
         row = self.priors.photo_rows[request.background_id]
         background = self.doors.read_pixels(self.workspace / str(self.priors.images.path[row]))
@@ -85,11 +101,11 @@ class PastePainter:
         labels, rows = self.priors.labels, self.priors.rows_on[row]
         columns = labels.label[rows].tolist(), labels.xyxy[rows].tolist(), labels.id[rows].tolist()
         return tuple(
-            PictureLabel(label=self.priors.classes[number], xyxy=corners, visible_share=1, source_id=id_, pasted=False)
+            PictureLabel(label=self.priors.classes[number], xyxy=corners, visible_share=1, source_id=id_, added=False)
             for number, corners, id_ in zip(*columns, strict=True)
         )
 
-    def _sources(self, request: GenerationRequest) -> tuple[str, ...]:
+    def _sources(self, request: PasteRequest) -> tuple[str, ...]:
         labels = [self.priors.label_rows[wish.source_id] for wish in request.objects]
         photos = self.priors.images.id[self.priors.labels.image[labels]]
         return tuple(sorted({request.background_id, *photos.tolist()}))

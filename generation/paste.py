@@ -237,7 +237,7 @@ def _label(place: _Placed, later: Sequence[_Placed], wish: PasteObject, shape: t
     corners = _share(x1, shape[1]), _share(y1, shape[0]), _share(x2, shape[1]), _share(y2, shape[0])
     visible_share = 1.0 if visible is whole else float(np.count_nonzero(visible) / np.count_nonzero(whole))
     return PictureLabel(
-        label=wish.label, xyxy=corners, visible_share=visible_share, source_id=wish.source_id, pasted=True
+        label=wish.label, xyxy=corners, visible_share=visible_share, source_id=wish.source_id, added=True
     )
 
 

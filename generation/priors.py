@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from generation.records import GenerationRequest
+from generation.records import PasteRequest
 from training.boxes import Bools, BoxTable, Floats, ImageTable, Ints, area, overlap
 from training.errors import DataError
 from training.files import digest_of
@@ -115,7 +115,7 @@ def usable(labels: BoxTable, images: ImageTable, *, max_overlap: float = MAX_OVE
     return np.asarray(apart & can_be_cut(pixel_boxes(labels.xyxy, *sizes), *sizes))
 
 
-def refuse_unless_train(request: GenerationRequest, priors: Priors) -> None:
+def refuse_unless_train(request: PasteRequest, priors: Priors) -> None:
     """Raise `DataError` where a request uses a photo or a label that is not of train."""
     sources = {wish.source_id for wish in request.objects}
     if request.background_id not in priors.photo_rows or not sources <= priors.label_rows.keys():

@@ -4,11 +4,22 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
-from generation.records import Failure, GenerationRequest, PictureLabel, SyntheticImage
+from generation.records import (
+    Backend,
+    Failure,
+    GenerationRequest,
+    ObjectCheck,
+    PictureLabel,
+    SyntheticImage,
+    Verified,
+)
 from training.errors import CurateError
 from training.files import digest_of, digest_of_file, write_bytes, write_text
 
@@ -30,17 +41,30 @@ class Picture:
     """Ids of all train photos that it was made from, sorted."""
     look: int
     """64-bit difference hash of the pixels."""
+    verified: Verified = "by construction"
+    checks: tuple[ObjectCheck, ...] = ()
+    repairs: tuple[str, ...] = ()
+    attempts: int = 1
 
 
-Paint = Callable[[GenerationRequest], Picture]
-"""Makes one picture; raises `CurateError` where it cannot."""
+class Painter(Protocol):
+    """Makes pictures."""
+
+    @property
+    def batch_count(self) -> int:
+        """Give how many pictures are best made at once."""
+
+    def paint(self, requests: Sequence[GenerationRequest]) -> Sequence[Picture | Failure]:
+        """Give a picture or a failure for each request, in order."""
+
+
 Outcome = SyntheticImage | Failure
 
 
 def produce(
     requests: Sequence[GenerationRequest],
     *,
-    paint: Paint,
+    painter_of: Callable[[Backend], Painter],
     folder: Path,
     workspace: Path,
     progress: Callable[[int], object] = lambda _: None,
@@ -49,22 +73,56 @@ def produce(
 
     A picture is `<request_id[:2]>/<request_id>.jpg` below the folder, which lies in the workspace. Its note, beside it,
     is written after it: a request whose note fits its picture is never painted again, so this can be killed at any
-    moment and called again. Failures leave no note and are tried again. `progress` is told 1 after each request.
-    Raises `CurateError` when more than half of at least 20 requests failed, or when the disk cannot be written.
+    moment and called again. Failures leave no note and are tried again. `painter_of` is called only where something is
+    to be painted; `progress` is told 1 after each request. Raises `CurateError` when, of at least 20 requests, more
+    than half could not be painted or every one was refused by the judge, and when the disk cannot be written.
     """
-    tried, failed = 0, 0
+    tally = _Tally()
     with ThreadPoolExecutor(WRITERS) as writers:
-        started = (_finish(request, paint, folder, workspace, writers) for request in requests)
+        desk = _Desk(folder, workspace, writers)
+        started = (
+            future
+            for backend, group in groupby(requests, key=lambda request: request.backend)
+            for future in desk.started(group, partial(painter_of, backend))
+        )
         for outcome in _in_turn(started, ahead_count=2 * WRITERS):
-            tried += 1
-            failed += isinstance(outcome, Failure)
-            if isinstance(outcome, Failure) and tried >= MIN_TRIED and failed > MAX_FAILED_SHARE * tried:
-                raise CurateError(
-                    f"{failed} of {tried} pictures could not be made, the last because {outcome.reason}",
-                    hint="finished pictures are kept: remove the cause and run the command again",
-                )
+            tally.count(outcome)
             progress(1)
             yield outcome
+    tally.close()
+
+
+class _Tally:
+    """Counts what came of requests, and says when going on is pointless."""
+
+    def __init__(self) -> None:
+        self.tried, self.refused, self.failed, self.reason = 0, 0, 0, ""
+
+    def count(self, outcome: Outcome) -> None:
+        self.tried += 1
+        if isinstance(outcome, Failure):
+            self.refused += outcome.refused
+            self.failed += not outcome.refused
+            self.reason = outcome.reason
+        if self.tried >= MIN_TRIED:
+            self._check()
+
+    def close(self) -> None:
+        """Check once more at the end, where there were too few requests to see a pattern before."""
+        if self.refused:
+            self._check()
+
+    def _check(self) -> None:
+        if self.refused == self.tried:
+            raise CurateError(
+                f"{self.refused} of {self.tried} pictures were refused, the last because {self.reason}",
+                hint="look at what the generator paints; no check is weakened to let such pictures through",
+            )
+        if self.failed > MAX_FAILED_SHARE * self.tried:
+            raise CurateError(
+                f"{self.failed} of {self.tried} pictures could not be made, the last because {self.reason}",
+                hint="finished pictures are kept: remove the cause and run the command again",
+            )
 
 
 def _in_turn(started: Iterable[Future[Outcome]], *, ahead_count: int) -> Iterator[Outcome]:
@@ -78,20 +136,49 @@ def _in_turn(started: Iterable[Future[Outcome]], *, ahead_count: int) -> Iterato
         yield one.result()
 
 
-def _finish(
-    request: GenerationRequest, paint: Paint, folder: Path, workspace: Path, writers: Executor
-) -> Future[Outcome]:
-    """Give what is there for a request, or make it and have it written."""
-    path = folder / request.request_id[:2] / f"{request.request_id}.jpg"
-    name = path.relative_to(workspace).as_posix()
-    if finished := _finished(path, name):
-        return writers.submit(lambda: finished)
-    try:
-        picture = paint(request)
-    except CurateError as error:
-        failure = Failure(request_id=request.request_id, reason=error.message)
-        return writers.submit(lambda: failure)
-    return writers.submit(_write, path, picture.data, _note(request, picture, name))
+@dataclass(frozen=True)
+class _Desk:
+    """Where pictures go."""
+
+    folder: Path
+    workspace: Path
+    writers: Executor
+
+    def started(
+        self, requests: Iterable[GenerationRequest], painter: Callable[[], Painter]
+    ) -> Iterator[Future[Outcome]]:
+        """Give what is there, and paint what is not, as much at once as the painter likes; in the order of requests."""
+        waiting: list[tuple[GenerationRequest, SyntheticImage | None]] = []
+        for request in requests:
+            path = self._path(request)
+            waiting.append((request, _finished(path, self._name(path))))
+            missing = sum(finished is None for _, finished in waiting)
+            if not missing or missing == painter().batch_count:
+                yield from self._flush(waiting, painter)
+                waiting = []
+        yield from self._flush(waiting, painter)
+
+    def _flush(
+        self, waiting: Sequence[tuple[GenerationRequest, SyntheticImage | None]], painter: Callable[[], Painter]
+    ) -> Iterator[Future[Outcome]]:
+        missing = [request for request, finished in waiting if finished is None]
+        made = iter(painter().paint(missing) if missing else ())
+        for request, finished in waiting:
+            yield self._outcome(request, finished or next(made))
+
+    def _outcome(self, request: GenerationRequest, made: SyntheticImage | Picture | Failure) -> Future[Outcome]:
+        if not isinstance(made, Picture):
+            known: Future[Outcome] = Future()
+            known.set_result(made)
+            return known
+        path = self._path(request)
+        return self.writers.submit(_write, path, made.data, _note(request, made, self._name(path)))
+
+    def _path(self, request: GenerationRequest) -> Path:
+        return self.folder / request.request_id[:2] / f"{request.request_id}.jpg"
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.workspace).as_posix()
 
 
 def _write(path: Path, data: bytes, note: SyntheticImage) -> SyntheticImage:
@@ -126,4 +213,8 @@ def _note(request: GenerationRequest, picture: Picture, name: str) -> SyntheticI
         labels=picture.labels,
         source_ids=picture.source_ids,
         look=f"{picture.look:016x}",
+        verified=picture.verified,
+        checks=picture.checks,
+        repairs=picture.repairs,
+        attempts=picture.attempts,
     )

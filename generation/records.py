@@ -1,14 +1,18 @@
 """What generation writes down: what is wanted, what was asked for, what came back, and what it was judged to be."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from training.records import Record
 
 Corners = tuple[float, float, float, float]
 """x1, y1, x2, y2 as fractions 0–1 of the picture."""
 SizeBin = Literal["small", "medium", "large"]
+Backend = Literal["paste", "gligen", "gligen-inpaint"]
+DrawBackend = Literal["gligen", "gligen-inpaint"]
+Verified = Literal["by construction", "judged", "unverified"]
+"""Why a picture's labels may be believed: the object was pasted there, a judge saw it there, or not at all."""
 
 
 class Brief(Record):
@@ -47,8 +51,8 @@ class PasteObject(Record):
     """Factors on blue, green and red."""
 
 
-class GenerationRequest(Record):
-    """One picture to be made. `request_id` is the digest of all the rest, so equal wishes have equal ids."""
+class PasteRequest(Record):
+    """One picture to be pasted. `request_id` is the digest of all the rest, so equal wishes have equal ids."""
 
     request_id: str
     brief_id: str
@@ -62,6 +66,64 @@ class GenerationRequest(Record):
     objects: tuple[PasteObject, ...] = Field(min_length=1)
 
 
+class DrawObject(Record):
+    """One object that a generator is to draw: what, and where."""
+
+    label: str
+    phrase: str = Field(min_length=1)
+    """Short noun phrase: `a yellow hard hat`."""
+    xyxy: Corners
+
+
+class DrawRequest(Record):
+    """One picture to be drawn by a generator. `request_id` is the digest of all the rest."""
+
+    request_id: str
+    brief_id: str = ""
+    finding_id: str = ""
+    backend: DrawBackend
+    """`gligen` draws the whole picture, `gligen-inpaint` paints `objects` into the photo `background_id`."""
+    generator: str = ""
+    """What draws: digest of the weights' name and of all settings that decide a picture."""
+    seed: int = Field(ge=0, lt=2**63)
+    prompt: str = Field(min_length=1)
+    """Names every object, then the scene."""
+    negative_prompt: str = ""
+    background_id: str = ""
+    """Id of the train photo that is painted into, or whose layout was varied; empty where there was none."""
+    labels_digest: str = ""
+    """Digest of that photo's labels, empty where there was none: an edited label is a new request."""
+    objects: tuple[DrawObject, ...]
+    bare: tuple[Corners, ...] = ()
+    """Parts of the photo that are painted anew without an object, so that a seam is no sign of one."""
+    attributes: dict[str, str] = Field(default_factory=dict)
+    """What was planned for the picture: `{"light": "dusk", "vest.colour": "orange"}`."""
+
+
+GenerationRequest = PasteRequest | DrawRequest
+GENERATION_REQUEST: TypeAdapter[GenerationRequest] = TypeAdapter(
+    Annotated[PasteRequest | DrawRequest, Field(discriminator="backend")]
+)
+
+
+ObjectVerdict = Literal["found", "moved", "missing", "wrong class", "unjudged"]
+
+
+class ObjectCheck(Record):
+    """What the judge says of one requested object; `unjudged` where it cannot see the class."""
+
+    label: str
+    xyxy: Corners
+    """Where it was requested."""
+    verdict: ObjectVerdict
+    score: float | None
+    """The judge's, of what it saw there; None where it saw nothing."""
+    seen: Corners | None
+    """Where the judge sees it."""
+    seen_label: str
+    """What the judge sees there; empty where nothing."""
+
+
 class PictureLabel(Record):
     """One labelled object of a synthetic picture.
 
@@ -71,10 +133,13 @@ class PictureLabel(Record):
     label: str
     xyxy: Corners
     visible_share: float = Field(ge=0, le=1)
-    """Share of the pasted object's pixels that nothing covers; 1 for objects of the background photo."""
+    """Share of the pasted object's pixels that nothing covers; 1 for all others."""
     source_id: str
-    """Id of the train label that it shows."""
-    pasted: bool
+    """Id of the train label that it shows; empty for an object that was drawn."""
+    added: bool
+    """It was put there, and is no object of the background photo."""
+    score: float | None = None
+    """The judge's; None where nothing was judged."""
 
 
 class SyntheticImage(Record):
@@ -83,7 +148,7 @@ class SyntheticImage(Record):
     request_id: str
     brief_id: str
     finding_id: str
-    backend: Literal["paste"]
+    backend: Backend
     digest: str
     """Digest of the file's bytes."""
     path: str
@@ -95,6 +160,13 @@ class SyntheticImage(Record):
     """Ids of all train photos that it was made from, sorted."""
     look: str
     """64-bit difference hash of the pixels, 16 hex digits."""
+    verified: Verified = "by construction"
+    checks: tuple[ObjectCheck, ...] = ()
+    """One a requested object that was drawn, where a judge looked."""
+    repairs: tuple[str, ...] = ()
+    """What was done about what the judge saw, in words."""
+    attempts: int = Field(1, ge=1)
+    """Seeds that were tried, the one that gave the picture included."""
 
 
 class Failure(Record):
@@ -102,6 +174,8 @@ class Failure(Record):
 
     request_id: str
     reason: str
+    refused: bool = False
+    """It was painted, and the judge did not find in it what was asked for."""
 
 
 class Verdict(Record):
@@ -119,8 +193,8 @@ class ReviewSettings(Record):
     """The rule by which `curate review --auto` decides."""
 
     min_visible_share: float = Field(0.6, ge=0, le=1)
-    """Smallest visible share of each pasted object."""
+    """Smallest visible share of each added object."""
     min_side_px: float = Field(8, ge=1)
-    """Smallest shorter side of each pasted object's box, in pixels of the picture."""
+    """Smallest shorter side of each added object's box, in pixels of the picture."""
     max_look_bits: int = Field(2, ge=0, le=64)
     """Pictures with objects in like places are near-duplicates when at most so many bits of 64-bit hashes differ."""

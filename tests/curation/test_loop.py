@@ -20,7 +20,7 @@ from curation.loop import play, play_rounds
 from curation.records import Condition, Decision, Findings, Measured
 from curation.results import Decisions
 from curation.steps import write_briefs
-from generation.records import GenerationRequest, PictureLabel, SyntheticImage
+from generation.records import PasteRequest, PictureLabel, SyntheticImage
 from training.boxes import BoxTable, ImageTable, Ints
 from training.errors import StepChanged
 from training.files import digest_of
@@ -130,7 +130,7 @@ class World:
         self.trained.append((arm, lessons, settings, tuple(classes)))
         return self.version(arm.name, classes)
 
-    def produce(self, requests: Sequence[GenerationRequest], _priors: Any) -> list[SyntheticImage]:
+    def produce(self, requests: Sequence[PasteRequest], _priors: Any) -> list[SyntheticImage]:
         return [
             SyntheticImage(
                 request_id=request.request_id, brief_id=request.brief_id, finding_id=request.finding_id,
@@ -138,7 +138,7 @@ class World:
                 width_px=200, height_px=200, source_ids=(request.background_id,), look=f"{number << 40:016x}",
                 labels=tuple(
                     PictureLabel(
-                        label=wish.label, xyxy=wish.xyxy, visible_share=1, source_id=wish.source_id, pasted=True
+                        label=wish.label, xyxy=wish.xyxy, visible_share=1, source_id=wish.source_id, added=True
                     )
                     for wish in request.objects
                 ),

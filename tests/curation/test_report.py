@@ -153,8 +153,8 @@ def brief(number: int, label: str = "cone", action: str = "generate", pictures: 
 
 def picture(accepted: bool | None = True, words: str = "small cone", reason: str = "") -> GalleryPicture:
     labels = [
-        PictureLabel(label=words, xyxy=(0.1, 0.2, 0.3, 0.4), visible_share=1, source_id="s", pasted=True),
-        PictureLabel(label="person", xyxy=(0.5, 0.5, 1.0, 0.9), visible_share=1, source_id="s", pasted=False),
+        PictureLabel(label=words, xyxy=(0.1, 0.2, 0.3, 0.4), visible_share=1, source_id="s", added=True),
+        PictureLabel(label="person", xyxy=(0.5, 0.5, 1.0, 0.9), visible_share=1, source_id="s", added=False),
     ]
     return GalleryPicture(
         jpeg=JPEG, width_px=640, height_px=480, labels=labels, accepted=accepted, reason=reason, words=words

@@ -48,7 +48,7 @@ LOOKS = {"a": "0" * 16, "b": "f" * 16}
 
 
 def picture(name: str) -> SyntheticImage:
-    label = {"label": "cone", "xyxy": (0.1, 0.1, 0.5, 0.5), "visible_share": 1, "source_id": "s", "pasted": True}
+    label = {"label": "cone", "xyxy": (0.1, 0.1, 0.5, 0.5), "visible_share": 1, "source_id": "s", "added": True}
     return SyntheticImage.model_validate(
         {"request_id": name, "brief_id": "b", "finding_id": "f", "backend": "paste", "digest": "d", "path": "p",
          "width_px": 100, "height_px": 100, "labels": [label], "source_ids": ["s"], "look": LOOKS[name]}

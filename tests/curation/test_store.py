@@ -69,7 +69,7 @@ def predictions_of(labels: BoxTable, rng: np.random.Generator) -> BoxTable:
 def picture(number: int) -> SyntheticImage:
     request_id = hex_id("d", number)
     label = PictureLabel(
-        label="cone", xyxy=(0.1, 0.2, 0.3, 0.5), visible_share=0.9, source_id=hex_id("b", 1), pasted=True
+        label="cone", xyxy=(0.1, 0.2, 0.3, 0.5), visible_share=0.9, source_id=hex_id("b", 1), added=True
     )
     return SyntheticImage(
         request_id=request_id,
@@ -368,7 +368,7 @@ def test_pictures_carry_where_they_came_from_and_enter_once(store: Store) -> Non
     assert (sample.request_id, sample.brief_id, sample.finding_id) == (picture(0).request_id, "brief", "finding")
     assert (sample.backend, sample.source_ids) == ("paste", list(picture(0).source_ids))
     first, second = sample.ground_truth.detections
-    assert (first.label, first.visible_share, first.pasted, first.source_id) == ("cone", 0.9, True, hex_id("b", 1))
+    assert (first.label, first.visible_share, first.added, first.source_id) == ("cone", 0.9, True, hex_id("b", 1))
     assert first.id != second.id
     np.testing.assert_allclose(first.bounding_box, [0.1, 0.2, 0.2, 0.3])
 

@@ -76,7 +76,7 @@ def test_the_label_is_the_extent_of_what_was_painted(scale, angle_deg, flip):
     (label,) = result.labels
     assert box_iou(px(label), painted_extent(result.pixels, background)) > 0.9
     assert label.visible_share == 1
-    assert label.pasted
+    assert label.added
 
 
 def test_a_label_keeps_the_air_that_people_left_around_the_object():
@@ -157,7 +157,7 @@ def test_pixels_away_from_the_object_are_left_alone(scale):
 
 
 def test_the_labels_of_the_photo_come_first_and_stay():
-    own = PictureLabel(label="crate", xyxy=(0.1, 0.1, 0.2, 0.2), visible_share=1, source_id="s0", pasted=False)
+    own = PictureLabel(label="crate", xyxy=(0.1, 0.1, 0.2, 0.2), visible_share=1, source_id="s0", added=False)
     cutout = ellipse_cutout()
     result = paste(ground(), [(cutout, at(100, 100, 140, 124))], (own,), np.random.default_rng(0))
     assert result.labels[0] == own
@@ -225,7 +225,7 @@ def test_the_same_request_gives_the_same_pixels_and_another_seed_only_another_ro
 def test_pasted_real_objects_are_no_easier_to_find_by_their_edges_than_real_ones(real, wish):
     """The steepest slope around pasted platelets is like that around real ones; a hard seam would be far steeper."""
     priors = real.priors
-    slopes = {"real": [], "pasted": []}
+    slopes = {"real": [], "added": []}
     number = priors.classes.index("Platelets")
     for row in np.flatnonzero(priors.usable & (priors.labels.label == number)):
         slopes["real"].append(steepest(real.photo_of(priors, priors.labels.image[row]), priors.labels.xyxy[row]))
@@ -236,8 +236,8 @@ def test_pasted_real_objects_are_no_easier_to_find_by_their_edges_than_real_ones
         row = rows[one.source_id]
         cutout = cut(real.photo_of(priors, priors.labels.image[row]), priors.labels.xyxy[row], seed=0)
         result = paste(background.copy(), [(cutout, one)], (), np.random.default_rng(0))
-        slopes["pasted"].append(steepest(result.pixels, np.array(result.labels[0].xyxy)))
-    assert np.median(slopes["pasted"]) < 1.3 * np.median(slopes["real"])
+        slopes["added"].append(steepest(result.pixels, np.array(result.labels[0].xyxy)))
+    assert np.median(slopes["added"]) < 1.3 * np.median(slopes["real"])
 
 
 def steepest(photo, xyxy):

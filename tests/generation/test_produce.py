@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from generation.produce import WRITERS, Picture, produce
-from generation.records import Failure, GenerationRequest, PasteObject, PictureLabel, SyntheticImage
-from training.errors import CurateError, DataError
+from generation.records import Failure, PasteObject, PasteRequest, PictureLabel, SyntheticImage
+from training.errors import CurateError
 from training.files import digest_of
 
 
@@ -18,7 +18,7 @@ def request(number):
     one = PasteObject(
         label="ball", source_id="s", xyxy=(0.1, 0.1, 0.2, 0.2), angle_deg=0, flip=False, gain=1, tint=(1, 1, 1)
     )
-    return GenerationRequest(
+    return PasteRequest(
         request_id=digest_of(["request", number]),
         brief_id="b",
         finding_id="f",
@@ -36,21 +36,30 @@ REQUESTS = [request(number) for number in range(12)]
 class Painter:
     """Paints without pixels, remembers what it painted, fails where it is told to."""
 
-    def __init__(self, failing=()):
+    def __init__(self, failing=(), refused=(), batch_count=1):
         self.painted = []
-        self.failing = set(failing)
+        self.batches = []
+        self.failing, self.refused = set(failing), set(refused)
+        self.batch_count = batch_count
 
-    def __call__(self, request):
-        if request.seed in self.failing:
-            raise DataError(f"photo {request.seed} is gone")
+    def paint(self, requests):
+        self.batches.append([request.seed for request in requests])
+        return [self.one(request) for request in requests]
+
+    def one(self, request):
+        if request.seed in self.failing | self.refused:
+            reason = f"photo {request.seed} is gone"
+            return Failure(request_id=request.request_id, reason=reason, refused=request.seed in self.refused)
         self.painted.append(request.seed)
-        own = PictureLabel(label="ball", xyxy=(0.1, 0.1, 0.2, 0.2), visible_share=1, source_id="s", pasted=True)
+        own = PictureLabel(label="ball", xyxy=(0.1, 0.1, 0.2, 0.2), visible_share=1, source_id="s", added=True)
         data = f"picture {request.seed}".encode()
         return Picture(data=data, width_px=64, height_px=48, labels=(own,), source_ids=("p",), look=request.seed)
 
 
 def made(painter, workspace, requests=REQUESTS, **options):
-    return list(produce(requests, paint=painter, folder=workspace / "pictures", workspace=workspace, **options))
+    return list(
+        produce(requests, painter_of=lambda _: painter, folder=workspace / "pictures", workspace=workspace, **options)
+    )
 
 
 def everything_in(folder):
@@ -115,11 +124,12 @@ def test_a_failure_is_data_stops_nothing_and_is_tried_again(tmp_path):
 
 
 def test_a_bug_in_the_painter_is_not_a_failure(tmp_path):
-    def broken(_):
-        raise ZeroDivisionError
+    class Broken(Painter):
+        def one(self, request):
+            raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        made(broken, tmp_path)
+        made(Broken(), tmp_path)
 
 
 def test_when_more_than_half_of_twenty_fail_it_stops_and_keeps_what_is_there(tmp_path):
@@ -131,6 +141,35 @@ def test_when_more_than_half_of_twenty_fail_it_stops_and_keeps_what_is_there(tmp
     assert len(list(tmp_path.rglob("*.json"))) == 9
 
 
+def test_a_batch_holds_what_is_missing_and_one_backend(tmp_path):
+    made(Painter(), tmp_path, [REQUESTS[1], REQUESTS[6]])
+    painter = Painter(batch_count=4)
+    outcomes = made(painter, tmp_path)
+    assert painter.batches == [[0, 2, 3, 4], [5, 7, 8, 9], [10, 11]]
+    assert [outcome.request_id for outcome in outcomes] == [one.request_id for one in REQUESTS]
+
+    painters = {"paste": Painter(batch_count=4), "gligen": Painter(batch_count=4)}
+    mixed = [REQUESTS[0], REQUESTS[2].model_copy(update={"backend": "gligen"}), REQUESTS[3]]
+    list(produce(mixed, painter_of=painters.__getitem__, folder=tmp_path / "mixed", workspace=tmp_path))
+    assert (painters["paste"].batches, painters["gligen"].batches) == ([[0], [3]], [[2]])
+
+
+def test_a_painter_is_made_only_where_something_is_to_be_painted(tmp_path):
+    whole = made(Painter(), tmp_path)
+    nobody = produce(REQUESTS, painter_of={}.__getitem__, folder=tmp_path / "pictures", workspace=tmp_path)
+    assert list(nobody) == whole
+
+
+def test_many_pictures_may_be_refused_but_not_all(tmp_path):
+    requests = [request(number) for number in range(25)]
+    outcomes = made(Painter(refused=range(1, 25)), tmp_path, requests)
+    assert sum(isinstance(outcome, Failure) for outcome in outcomes) == 24
+    with pytest.raises(CurateError, match="20 of 20 pictures were refused, the last because photo 19"):
+        made(Painter(refused=range(25)), tmp_path / "none", requests)
+    with pytest.raises(CurateError, match="3 of 3 pictures were refused"):
+        made(Painter(refused=range(25)), tmp_path / "few", requests[:3])
+
+
 def test_half_of_them_may_fail(tmp_path):
     requests = [request(number) for number in range(40)]
     outcomes = made(Painter(failing=range(1, 40, 2)), tmp_path, requests)
@@ -140,7 +179,7 @@ def test_half_of_them_may_fail(tmp_path):
 def test_a_caller_who_stops_has_started_only_a_few_more_and_those_are_kept(tmp_path):
     painter = Painter()
     requests = [request(number) for number in range(60)]
-    outcomes = produce(requests, paint=painter, folder=tmp_path / "pictures", workspace=tmp_path)
+    outcomes = produce(requests, painter_of=lambda _: painter, folder=tmp_path / "pictures", workspace=tmp_path)
     next(outcomes)
     outcomes.close()
     assert len(painter.painted) <= 1 + 2 * WRITERS
@@ -160,14 +199,14 @@ KILLED = """
     from test_produce import Painter, REQUESTS, produce
 
     class Slow(Painter):
-        def __call__(self, request):
+        def one(self, request):
             time.sleep(0.01)
             with Path({log!r}).open("a") as log:
                 log.write(f"{{request.seed}}\\n")
-            return super().__call__(request)
+            return super().one(request)
 
     root = Path({root!r})
-    list(produce(REQUESTS, paint=Slow(), folder=root / "pictures", workspace=root))
+    list(produce(REQUESTS, painter_of=lambda _: Slow(), folder=root / "pictures", workspace=root))
 """
 
 

@@ -34,12 +34,12 @@ def judge_by_rule(pictures: Sequence[SyntheticImage], *, settings: ReviewSetting
 
 def _flaw(picture: SyntheticImage, settings: ReviewSettings) -> str:
     """Give what is wrong with a picture by itself, empty where nothing is."""
-    pasted = _pasted(picture)
-    if not pasted:
-        return "no pasted object is visible"
-    if min(label.visible_share for label in pasted) < settings.min_visible_share:
+    added = _added(picture)
+    if not added:
+        return "no added object is visible"
+    if min(label.visible_share for label in added) < settings.min_visible_share:
         return "too little of the object is visible"
-    if min(_shorter_side_px(label, picture) for label in pasted) < settings.min_side_px:
+    if min(_shorter_side_px(label, picture) for label in added) < settings.min_side_px:
         return "object too small"
     return ""
 
@@ -56,7 +56,7 @@ def _alike(look: np.uint64, others: np.ndarray[tuple[int], np.dtype[np.uint64]],
 
 def _twin(picture: SyntheticImage, others: Sequence[SyntheticImage]) -> str:
     """Give whose near-duplicate a picture is, empty where it is nobody's."""
-    twins = (other.request_id for other in others if _same_places(_pasted(picture), _pasted(other)))
+    twins = (other.request_id for other in others if _same_places(_added(picture), _added(other)))
     first = next(twins, None)
     return f"near-duplicate of {first}" if first else ""
 
@@ -81,5 +81,5 @@ def _corners(labels: Sequence[PictureLabel]) -> Floats:
     return np.array([label.xyxy for label in labels])
 
 
-def _pasted(picture: SyntheticImage) -> tuple[PictureLabel, ...]:
-    return tuple(label for label in picture.labels if label.pasted)
+def _added(picture: SyntheticImage) -> tuple[PictureLabel, ...]:
+    return tuple(label for label in picture.labels if label.added)

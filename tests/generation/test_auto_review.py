@@ -1,13 +1,13 @@
 import pytest
 
+from generation.auto_review import judge_by_rule
 from generation.records import PictureLabel, ReviewSettings, SyntheticImage
-from generation.verify import judge_by_rule
 
 SAME_BOX, MOVED_A_LITTLE, ELSEWHERE = (0.1, 0.1, 0.3, 0.3), (0.11, 0.1, 0.31, 0.3), (0.5, 0.5, 0.7, 0.7)
 
 
-def label(xyxy=SAME_BOX, *, name="ball", visible_share=1.0, pasted=True):
-    return PictureLabel(label=name, xyxy=xyxy, visible_share=visible_share, source_id="s", pasted=pasted)
+def label(xyxy=SAME_BOX, *, name="ball", visible_share=1.0, added=True):
+    return PictureLabel(label=name, xyxy=xyxy, visible_share=visible_share, source_id="s", added=added)
 
 
 def picture(request_id, *labels, look=0):
@@ -30,8 +30,8 @@ def picture(request_id, *labels, look=0):
     ("labels", "reason"),
     [
         pytest.param([label()], "", id="a good one"),
-        pytest.param([], "no pasted object is visible", id="no label"),
-        pytest.param([label(pasted=False)], "no pasted object is visible", id="only labels of the photo"),
+        pytest.param([], "no added object is visible", id="no label"),
+        pytest.param([label(added=False)], "no added object is visible", id="only labels of the photo"),
         pytest.param([label(visible_share=0.6)], "", id="just enough is visible"),
         pytest.param([label(visible_share=0.59)], "too little of the object is visible", id="too little is visible"),
         pytest.param(
@@ -41,7 +41,7 @@ def picture(request_id, *labels, look=0):
         pytest.param([label((0.1, 0.1, 0.17, 0.5))], "object too small", id="seven pixels wide"),
         pytest.param([label((0.1, 0.1, 0.5, 0.19))], "object too small", id="seven pixels high"),
         pytest.param(
-            [label(), label((0, 0, 0.01, 0.01), pasted=False)], "", id="small labels of the photo do not count"
+            [label(), label((0, 0, 0.01, 0.01), added=False)], "", id="small labels of the photo do not count"
         ),
     ],
 )
@@ -60,7 +60,7 @@ def test_a_picture_is_judged_by_its_pasted_objects(labels, reason):
         pytest.param(picture("b", label(ELSEWHERE)), False, id="the same photo, the object elsewhere"),
         pytest.param(picture("b", label(name="crate")), False, id="another class in the same place"),
         pytest.param(picture("b", label(), label(ELSEWHERE)), False, id="one object more"),
-        pytest.param(picture("b", label(), label(ELSEWHERE, pasted=False)), True, id="one label of the photo more"),
+        pytest.param(picture("b", label(), label(ELSEWHERE, added=False)), True, id="one label of the photo more"),
     ],
 )
 def test_a_near_duplicate_looks_alike_and_has_the_same_objects_in_the_same_places(second, is_twin):
