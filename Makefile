@@ -30,8 +30,9 @@ lock:
 demo: setup
 	$(BIN)/curate demo demo
 
+# A file's tests stay together, and each of the two workers computes on one core.
 test: setup
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -110,7 +110,8 @@ def study(rng: np.random.Generator, photos: int, watch: "Watch") -> Study:
         )
     labels = concat([train.labels, val.labels])
     is_error = np.concatenate([np.zeros(len(train.labels), np.bool_), ~val.errors.label_found])
-    rows = crops_to_embed(is_error, rng=rng)
+    is_val = np.arange(len(labels)) >= len(train.labels)
+    rows, sampled = crops_to_embed(is_error, is_val, rng=rng)
     return Study(
         classes=CLASSES,
         images=images,
@@ -122,7 +123,9 @@ def study(rng: np.random.Generator, photos: int, watch: "Watch") -> Study:
             "site": rng.choice([f"site {number}" for number in range(6)], photos),
             "hour": rng.integers(0, 24, photos),
         },
-        embedded=Embedded(row=rows, vector=rng.normal(size=(len(rows), DIMENSIONS)).astype(np.float32)),
+        embedded=Embedded(
+            row=rows, sampled=sampled, vector=rng.normal(size=(len(rows), DIMENSIONS)).astype(np.float32)
+        ),
         train=train,
         val=val,
     )

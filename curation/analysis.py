@@ -5,23 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from curation.analyst import Asks, Lens, consult, first_question
-from curation.clusters import crops_to_embed
-from curation.consultation import Consultation, Consulted, HypothesesReply
+from curation.consultation import Consultation, Consulted
 from curation.desk import Board, Desk, Frozen, Interview
 from curation.diagnose import ErrorTable
 from curation.findings import find
-from curation.halves import halves, too_small_to_halve
+from curation.halves import objects_to_show
 from curation.hypotheses import Proposal
 from curation.judging import Studied, load_judged, studied_labels
 from curation.material import Material
 from curation.questions import offer_of
-from curation.records import Finding, Findings, KindGain, Measured, Shortage, Suspects
-from curation.shortage import find_shortages, mask_of, untestable
-from curation.study import Embedded, Study
+from curation.records import Finding, Findings, Measured, Shortage, Suspects
+from curation.reply import HypothesesReply
+from curation.shortage import find_shortages, untestable
+from curation.study import Embedded, Study, missed_marks, to_embed
 from curation.tagging import TagTable, attribute_columns
 from training.matching import match
-from training.records import ERROR_KINDS, Evaluation, ModelVersion
-from training.suspects import SuspectTable
+from training.records import Evaluation, ModelVersion
 from training.tables import load_table, save_table
 
 
@@ -30,11 +29,10 @@ def measure(desk: Desk, frozen: Frozen, champion: ModelVersion, evaluation: Eval
     images, path = frozen.images, frozen.folder.path
     labels = studied_labels(frozen)
     judged = load_judged(frozen, evaluation)
-    rows = crops_to_embed(
-        np.isin(labels.id, judged.labels.id[~judged.errors.label_found]), rng=np.random.default_rng(0)
-    )
+    missed = judged.labels.id[~judged.errors.label_found]
+    rows, sampled = to_embed(labels, images, missed, np.random.default_rng(0))
     (predictions,) = desk.predict([champion], images, images.rows_of("train"), frozen.image_set.classes)
-    embedded = Embedded(row=rows, vector=desk.embed(champion, images, labels.take(rows)))
+    embedded = Embedded(row=rows, sampled=sampled, vector=desk.embed(champion, images, labels.take(rows)))
     return Measured(
         looks=save_table(path / "measure.looks.npz", desk.look_at(images, labels)),
         embedded=save_table(path / "measure.embedded.npz", embedded),
@@ -63,7 +61,7 @@ def find_weak_slices(desk: Desk, studied: Studied) -> Findings:
     notes = (tested.note, *untestable(settings.expected, classes=study.classes, columns=names))
     more = {
         "shortages": shortages,
-        "kinds": _kinds(study),
+        "kinds": study.kind_gains,
         "suspects": _keep_suspects(studied.frozen, study, f"{prefix}: suspected labels"),
         "note": "; ".join(note for note in notes if note),
     }
@@ -106,12 +104,10 @@ def rehearse(desk: Desk, studied: Studied, interview: Interview, chat: Asks) -> 
 
 def _lens(desk: Desk, study: Study, interview: Interview) -> Lens:
     """Give what may be shown: train and the discover half, of which there is none where val is too small to halve."""
-    split = halves(study.images.id)
-    discover = split.in_discover(study.tested) & (not too_small_to_halve(study.tested, split))
     material = Material(
         classes=study.classes,
         table=study.tested,
-        discover=discover,
+        discover=objects_to_show(study.tested, study.images.id),
         images=study.images,
         labels=study.labels,
         predictions=study.val.predictions,
@@ -144,43 +140,22 @@ def _with_attributes(studied: Studied, said: Consultation) -> ErrorTable:
     return table.with_columns(attribute_columns(said.attributes, tags, table.id))
 
 
-def _kinds(study: Study) -> tuple[KindGain, ...]:
-    """Give the kinds of error by what mending them would return: over all classes, then by class."""
-    gains = study.kinds
-    overall = zip(ERROR_KINDS, gains.count.sum(axis=1).tolist(), gains.mean_gain.tolist(), strict=True)
-    found = [KindGain(kind=kind, label=None, count=count, ap_gain=gain) for kind, count, gain in overall]
-    for number, label in enumerate(study.classes):
-        by_kind = zip(
-            ERROR_KINDS, gains.count[:, number].tolist(), np.nan_to_num(gains.gain[:, number]).tolist(), strict=True
-        )
-        found += [KindGain(kind=kind, label=label, count=n, ap_gain=gain) for kind, n, gain in by_kind if n]
-    return tuple(sorted(found, key=lambda each: (each.label is not None, -each.ap_gain)))
-
-
 def _keep_suspects(frozen: Frozen, study: Study, view: str) -> Suspects | None:
     """Keep the table of suspected label errors; None where nothing is suspected."""
-    tables = study.suspects
-    counts = {split: {kind: n for kind, n in table.counts().items() if n} for split, table in tables.items()}
-    if not any(counts.values()):
+    if not len(study.all_suspects):
         return None
-    columns = {name: np.concatenate([getattr(each, name) for each in tables.values()]) for name in vars(tables["val"])}
-    kept = save_table(frozen.folder.path / "analyze.suspects.npz", SuspectTable(**columns))
-    return Suspects.model_validate({"table": kept, "counts": counts, "view": view})
+    kept = save_table(frozen.folder.path / "analyze.suspects.npz", study.all_suspects)
+    return Suspects.model_validate({"table": kept, "counts": study.suspect_counts, "view": view})
 
 
 def _show(board: Board, studied: Studied, found: Findings, table: ErrorTable) -> None:
     """Mark val's labels with the findings that they are missed in, and save a view of each that people should see."""
     study, key = studied.study, f"round_{studied.frozen.folder.number:03d}_findings"
     seen: list[Finding | Shortage] = [*(each for each in found.findings if each.is_shown), *found.shortages]
-    marks: dict[str, list[str]] = {}
-    for each in seen:
-        for label_id in table.id[mask_of(table, each.conditions) & ~table.found].tolist():
-            marks.setdefault(label_id, []).append(each.finding_id)
-    board.mark_labels(key, study.images, study.val.labels, marks)
+    board.mark_labels(key, study.images, study.val.labels, missed_marks(table, seen))
     for each in seen:
         status = each.status if isinstance(each, Finding) else "rare in train"
         board.save_view(each.view, marked=(key, each.finding_id), description=f"{status}: {each.words}")
     if found.suspects:
-        rows = np.unique(np.concatenate([suspects.image for suspects in study.suspects.values()]))
-        ids = study.images.id[rows].tolist()
+        ids = study.suspected_photo_ids
         board.save_view(found.suspects.view, photo_ids=ids, description="labels that are probably wrong")

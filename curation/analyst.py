@@ -12,16 +12,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from curation.consultation import (
-    Attribute,
-    Checked,
-    Consultation,
-    FailedItem,
-    HypothesesReply,
-    Hypothesis,
-    check_hypotheses,
-    proposal_of,
-)
+from curation.consultation import Attribute, Consultation, FailedItem, Hypothesis, proposal_of
 from curation.evidence import Pixels
 from curation.material import Material
 from curation.questions import (
@@ -33,6 +24,7 @@ from curation.questions import (
     offer_of,
     tags_text,
 )
+from curation.reply import Checked, HypothesesReply, check_hypotheses
 from curation.sheets import CROPS_PER_SHEET, crop_ids, cut, hide, sheet
 from curation.tagging import Dropped, Tagging, Tags, TagsReply, TagTable, check_tags, tag_table
 from generation.allowance import Spending

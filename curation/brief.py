@@ -8,7 +8,7 @@ For each finding the first rule that fits decides, and the action says which:
 * on fewer than 10 photos of val: label, since nothing could judge what pictures do for it
 * fixing it would return no AP: nothing
 * it lies within a finding of the same class that is acted on and gains more: nothing, it is left to that one
-* the generator cannot make it: label, with the generator's reason
+* no generator can make it: label, with their reasons
 * else: generate, unless the budget is too small to give it `min_pictures`
 
 A shortage counts as confirmed: it rests on counts, and its gain on what val misses.
@@ -20,7 +20,8 @@ the AP that fixing the finding would return, never by how frequent a class is; e
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from curation.records import Action, ActionName, Briefs, Condition, Finding, Findings, Shortage
 from curation.serving import Means
@@ -29,10 +30,18 @@ from training.files import digest_of
 
 MIN_SUSPECT_SHARE = 1 / 3
 MIN_VAL_PHOTOS = 10
-CannotServe = Callable[[Brief], str | None]
-"""Why the generator cannot make what a brief asks for, None where it can."""
-MeansFor = Callable[[Sequence[Condition], str], Means | str]
-"""What a brief about conditions of a class is limited to, or why it cannot be served."""
+MeansFor = Callable[[Brief, Sequence[Condition]], Means | str]
+"""What makes the pictures of a brief about some conditions and what it is limited to, or why nothing can make them."""
+
+
+class Words(NamedTuple):
+    """How whoever proposed a finding would have it drawn."""
+
+    phrases: tuple[str, ...] = ()
+    scene_words: tuple[str, ...] = ()
+
+
+NO_WORDS = Words()
 
 
 @dataclass(frozen=True)
@@ -59,11 +68,12 @@ def make_briefs(
     min_pictures: int,
     suspect_shares: Mapping[str, float],
     means_for: MeansFor,
-    cannot_serve: CannotServe,
+    words: Mapping[str, Words] = MappingProxyType({}),
 ) -> Briefs:
     """Turn findings and a budget of pictures into actions and briefs.
 
-    `suspect_shares` gives, by finding id, the share of its missed objects that are suspected labels.
+    `suspect_shares` gives, by finding id, the share of its missed objects that are suspected labels, and `words` those
+    of whoever proposed the finding.
     """
     wants = [*map(_of_finding, found.findings), *map(_of_shortage, found.shortages)]
     actions: dict[str, Action] = {}
@@ -72,12 +82,12 @@ def make_briefs(
     for want in sorted(wants, key=lambda each: -each.gain):
         key = want.finding_id
         name, reason = _rule(want, acted, suspect_shares.get(key, 0))
-        limits = Means()
+        limits = None
         if name == "generate":
-            name, reason, limits = _serve(want, means_for, cannot_serve)
+            name, reason, limits = _serve(want, means_for)
         actions[key] = _act(want, name, reason)
         if name in ("generate", "label"):
-            briefs[key] = _brief(want, name, limits, reason)
+            briefs[key] = _brief(want, name, limits, reason, words.get(key, NO_WORDS))
             acted.append(want)
     _fund(
         [want for want in acted if actions[want.finding_id].action == "generate"],
@@ -111,13 +121,12 @@ def _rule(want: Want, acted: Sequence[Want], suspect_share: float) -> tuple[Acti
     return next((action, reason) for fits, action, reason in rules if fits)
 
 
-def _serve(want: Want, means_for: MeansFor, cannot_serve: CannotServe) -> tuple[ActionName, str, Means]:
-    """Give `generate` and what the brief is limited to, or `label` and why the generator cannot serve it."""
-    limits = means_for(want.conditions, want.label)
+def _serve(want: Want, means_for: MeansFor) -> tuple[ActionName, str, Means | None]:
+    """Give `generate` and what the brief is limited to, or `label` and why nothing can serve it."""
+    limits = means_for(_brief(want, "generate", None, ""), want.conditions)
     if isinstance(limits, str):
-        return "label", limits, Means()
-    reason = cannot_serve(_brief(want, "generate", limits, ""))
-    return ("label", reason, Means()) if reason else ("generate", want.because, limits)
+        return "label", limits, None
+    return "generate", f"{want.because}{f' ({limits.instead_of})' if limits.instead_of else ''}", limits
 
 
 def _fund(
@@ -189,9 +198,10 @@ def _act(want: Want, action: ActionName, reason: str) -> Action:
     return Action(finding_id=want.finding_id, action=action, pictures=0, share=0, reason=reason)
 
 
-def _brief(want: Want, action: ActionName, limits: Means, reason: str) -> Brief:
+def _brief(want: Want, action: ActionName, limits: Means | None, reason: str, words: Words = NO_WORDS) -> Brief:
     wish: dict[str, Any] = {"finding_id": want.finding_id, "action": action, "label": want.label, "size": want.size}
-    wish |= {"background_ids": limits.background_ids, "source_ids": limits.source_ids}
+    wish |= limits.of_brief() if limits else {}
+    wish |= words._asdict() if limits and limits.backend != "paste" else {}
     return Brief.model_validate(wish | {"brief_id": digest_of(wish), "pictures": 0, "reason": reason})
 
 

@@ -34,6 +34,10 @@ SourceFormat = Annotated[
     Format | None, typer.Option("--format", help="How the labels are written; found out if not given.")
 ]
 NoLlm = Annotated[bool, typer.Option("--no-llm", help="Leave the language model out.")]
+AllowDownload = Annotated[
+    bool, typer.Option("--allow-download", help="Fetch the weights that the configuration names, if they are not here.")
+]
+AllowCpu = Annotated[bool, typer.Option("--allow-cpu", help="Draw with a full-size GLIGEN on a CPU: hours.")]
 AllowBad = Annotated[bool, typer.Option("--allow-bad", help="Go on although more than a tenth cannot be used.")]
 
 
@@ -158,19 +162,30 @@ def analyze(
 
 
 @app.command()
-def generate(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
+def generate(
+    folder: Folder = HERE,
+    allow_download: AllowDownload = False,
+    allow_cpu: AllowCpu = False,
+    redo: Redo = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
     """Make the pictures that the findings ask for.
 
-    Confirmed findings and shortages in train are acted on. Analyses first, if needed.
+    Confirmed findings and shortages in train are acted on. Analyses first, if needed. By default real objects are cut
+    out and pasted; `generator.backend` has GLIGEN draw them, and `verify` a judge look at every picture.
 
     \b
     Examples:
       curate generate -C ws
+      curate generate --allow-download
     """
     from curation import tallies
     from curation.records import Batch
 
-    record = shell.take_step(folder, "generate", Batch, redo=redo, yes=yes)
+    record = shell.take_step(
+        folder, "generate", Batch, redo=redo, yes=yes, download=allow_download, full_size_on_cpu=allow_cpu
+    )
     shell.show_record(record, tallies.batch_lines(record, shell.columns()), as_json, folder, "review --auto")
 
 
@@ -220,6 +235,8 @@ def run(
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds to finish.")] = 1,
     folder: Folder = HERE,
     no_llm: NoLlm = False,
+    allow_download: AllowDownload = False,
+    allow_cpu: AllowCpu = False,
     redo: Redo = None,
     yes: Yes = False,
     as_json: Json = False,
@@ -234,7 +251,8 @@ def run(
       curate run -C ws
       curate run --rounds 3
     """
-    with shell.writing(folder, "run", redo=redo, yes=yes, may_ask=not no_llm) as desk:
+    allowed = {"download": allow_download, "full_size_on_cpu": allow_cpu}
+    with shell.writing(folder, "run", redo=redo, yes=yes, may_ask=not no_llm, **allowed) as desk:
         last = shell.advance_rounds(desk, desk.ledger.aim(rounds))
         path = shell.write_report(folder)
         desk.ledger.arrive()

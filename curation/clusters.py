@@ -1,6 +1,13 @@
 """Groups of objects that look alike to the detector, and labels that the look of their neighbours contradicts.
 
 Both work on the detector's own embeddings of crops (`training.detector`), so they show what it can tell apart.
+
+At most 20,000 crops are embedded. Where there are more objects, these are a sample that was drawn without a look at
+what was found, and beside it the errors that are not in it: errors are what clusters should tell apart, and what
+suspected labels are found among. But recall within a cluster, and its share of train or of val, can only be measured
+on the sample: among all errors and a few of the others every cluster would look missed, and the weak ones would look
+larger on val than they are. So an object beside the sample has no value; clusters are made from it all the same, unless
+it is of the confirm half, of which nothing that is tested may know the errors.
 """
 
 import numpy as np
@@ -21,39 +28,49 @@ NEIGHBOURS = 10
 ROWS_AT_ONCE = 512  # 40 MB of similarities to 20,000 crops
 
 
-def crops_to_embed(is_error: Bools, *, rng: np.random.Generator, max_count: int = MAX_CROPS) -> Ints:
-    """Give the rows worth embedding, ascending: all errors and a sample of the rest, `max_count` together.
+def crops_to_embed(
+    is_error: Bools, is_val: Bools, *, rng: np.random.Generator, max_count: int = MAX_CROPS
+) -> tuple[Ints, Bools]:
+    """Give the rows worth embedding, ascending, at most `max_count`, and which of them are of the sample; both (m,).
 
-    Where the errors alone are more, a sample of them.
+    All, where that is no more. Else the sample has as many places as all errors would leave, but at least half, and its
+    half is of val as far as it goes. The other places are for errors; where they are too few, for a sample of these.
     """
-    errors, others = np.flatnonzero(is_error), np.flatnonzero(~is_error)
-    if len(errors) >= max_count:
-        return np.sort(rng.choice(errors, max_count, replace=False))
-    sampled = rng.choice(others, min(len(others), max_count - len(errors)), replace=False)
-    return np.sort(np.concatenate([errors, sampled]))
+    if len(is_error) <= max_count:
+        return np.arange(len(is_error)), np.ones(len(is_error), np.bool_)
+    size = max(max_count - int(np.count_nonzero(is_error)), max_count // 2)  # how many errors, not which
+    val, train = np.flatnonzero(is_val), np.flatnonzero(~is_val)
+    of_val = min(len(val), max(size // 2, size - len(train)))
+    sampled = np.zeros(len(is_error), np.bool_)
+    sampled[rng.choice(val, of_val, replace=False)] = True
+    sampled[rng.choice(train, size - of_val, replace=False)] = True
+    errors = np.flatnonzero(is_error & ~sampled)
+    beside = rng.choice(errors, min(len(errors), max_count - size), replace=False)
+    rows = np.sort(np.concatenate([np.flatnonzero(sampled), beside]))
+    return rows, sampled[rows]
 
 
 def cluster_column(
-    vectors: Vectors, rows: Ints, labels: Ints, *, count: int, rng: np.random.Generator
+    vectors: Vectors, rows: Ints, labels: Ints, *, sampled: Bools, count: int, rng: np.random.Generator
 ) -> Column | None:
-    """Give the column `look` with the values `cluster 1` (the largest) and on, −1 where not embedded.
+    """Give the column `look` with the values `cluster 1` (the largest) and on, −1 where not of the sample.
 
     None on fewer than 60 crops, and where all are one to the detector.
 
-    `vectors` (m, d) and `labels` (m,) are of the table's `rows` (m,); the table has `count` rows. Every class is moved
-    to the same mean first: a detector tells classes apart best, and what is asked for is how objects of one class
-    differ. Then each channel is scaled to unit variance, the first 32 principal components are kept, and k-means
-    is run for 2, 3, 4, 6, 8 and 12 clusters; the number with the largest mean silhouette (Rousseeuw 1987) on at most
-    2,000 crops is taken, the smaller one where two are equal.
+    `vectors` (m, d), `labels` (m,) and `sampled` (m,) are of the table's `rows` (m,); the table has `count` rows. Every
+    class is moved to the same mean first: a detector tells classes apart best, and what is asked for is how objects of
+    one class differ. Then each channel is scaled to unit variance, the first 32 principal components are kept, and
+    k-means is run for 2, 3, 4, 6, 8 and 12 clusters; the number with the largest mean silhouette (Rousseeuw 1987) on at
+    most 2,000 crops is taken, the smaller one where two are equal.
     """
     if len(rows) < MIN_CROPS:
         return None
     scaled = _scaled(_without_class(vectors, labels))
     if not scaled.any():
         return None
-    member = _by_size(_best_clusters(_components(scaled, rng), rng))
+    member = _by_size(_best_clusters(_components(scaled, rng), rng), sampled)
     codes = np.full(count, -1, np.int16)
-    codes[rows] = member
+    codes[rows[sampled]] = member[sampled]
     return Column("look", tuple(f"cluster {number + 1}" for number in range(member.max() + 1)), codes, "cluster")
 
 
@@ -122,9 +139,9 @@ def _best_clusters(points: Vectors, rng: np.random.Generator) -> Ints:
     return member
 
 
-def _by_size(member: Ints) -> Ints:
-    """Number clusters by falling size, so that their names do not hang on chance."""
-    sizes = np.bincount(member)
+def _by_size(member: Ints, sampled: Bools) -> Ints:
+    """Number clusters by their falling share of the sample, so that their names do not hang on chance."""
+    sizes = np.bincount(member[sampled], minlength=member.max() + 1)
     place = np.empty(len(sizes), np.int64)
     place[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
     return np.asarray(place[member], np.int64)

@@ -5,7 +5,7 @@ Each field's docstring is its help; `configs/default.yaml` is generated from the
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -13,7 +13,11 @@ from yaml.constructor import ConstructorError
 
 from curation.records import DecideSettings
 from generation.allowance import LlmSettings
-from generation.records import ReviewSettings
+from generation.gligen_files import GENERATION_ID
+from generation.grounding import PaintSettings
+from generation.records import Backend, ReviewSettings
+from generation.verify import VerifySettings
+from generation.vocabulary import Vocabulary
 from training.errors import ConfigError
 from training.records import Record
 
@@ -61,6 +65,25 @@ class GenerateSettings(Record):
     """Another seed gives other pictures."""
 
 
+class GeneratorSettings(PaintSettings):
+    """What makes the pictures, and how GLIGEN paints them."""
+
+    backend: Backend = "paste"
+    """`paste`, `gligen` (whole pictures) or `gligen-inpaint` (into train photos); what it cannot make is left to those
+    that come after it: gligen, gligen-inpaint, paste."""
+    model: str = GENERATION_ID
+    """Weights of GLIGEN: a folder, or an id of the hub."""
+
+
+class JudgeSettings(VerifySettings):
+    """Who checks what was drawn, and by which rules."""
+
+    backend: Literal["zero-shot", "none"] = "zero-shot"
+    """`zero-shot` looks at every picture that was drawn; with `none` pictures are marked unverified."""
+    model: str = "google/owlv2-base-patch16-ensemble"
+    """Weights of the zero-shot detector: a folder, or an id of the hub."""
+
+
 class MixSettings(Record):
     """What the candidate learns from."""
 
@@ -106,6 +129,9 @@ class Config(Record):
     analyze: AnalyzeSettings = AnalyzeSettings()
     llm: LlmSettings | None = None
     generate: GenerateSettings = GenerateSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    vocabulary: Vocabulary = Vocabulary()
+    verify: JudgeSettings = JudgeSettings()
     review: ReviewSettings = ReviewSettings()
     mix: MixSettings = MixSettings()
     training: TrainingSettings = TrainingSettings()
@@ -155,7 +181,8 @@ def _problem(item: dict[str, Any]) -> str:
         near = difflib.get_close_matches(keys[-1], _known_keys(keys[:-1]), n=1)
         return f"unknown key '{dotted}'" + (f" (did you mean '{near[0]}'?)" if near else "")
     wanted = "should be a section of keys" if item["type"] == "model_type" else str(item["msg"]).lower()
-    return f"{dotted}: {wanted}, got {item['input']!r}"
+    wanted = wanted.removeprefix("value error, ")
+    return f"{dotted}: {wanted}" + ("" if isinstance(item["input"], dict) else f", got {item['input']!r}")
 
 
 class _Loader(yaml.SafeLoader):

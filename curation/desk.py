@@ -13,11 +13,13 @@ from curation.documents import Photos
 from curation.ledger import Ledger, RoundFolder
 from curation.records import Findings
 from curation.results import Decisions, Marks
+from generation.card import CapabilityCard
 from generation.chat import Chat
 from generation.priors import Priors
-from generation.records import Failure, GenerationRequest, SyntheticImage, Verdict
+from generation.records import Backend, Failure, GenerationRequest, SyntheticImage, Verdict
 from training.boxes import BoxTable, ImageTable, Ints
 from training.fields import Fields, load_fields
+from training.files import digest_of
 from training.matching import Errors, Matches
 from training.mix import Lesson
 from training.records import Arm, Evaluation, FitSettings, ImageSet, ModelVersion, Record, Split
@@ -137,6 +139,23 @@ class FromScratch(Record):
     device: str
 
 
+class Drawing(Record):
+    """What a drawn picture and its labels depend on: of `generator` and `verify`. How many at once changes neither."""
+
+    backend: Backend
+    model: str
+    steps: int
+    guidance: float
+    grounded_share: float
+    precision: str | None
+    verify: dict[str, str | float | int]
+
+    @property
+    def digest(self) -> str:
+        """Give what a request names its generator by; which of the backends comes first changes no picture."""
+        return digest_of(self.model_dump(mode="json", exclude={"backend"}))
+
+
 class Interview(Record):
     """What the answers of the language model depend on: of `llm`."""
 
@@ -160,6 +179,8 @@ class Desk:
     predict: Predict
     train: TrainArm
     produce: Produce
+    card: Callable[[Priors, str], CapabilityCard | None]
+    """Gives what the generator with a digest can draw; None where it draws no whole pictures, or no judge looks."""
     first: ModelVersion | None
     """The model that was brought, None where the first one is trained."""
     network: str
@@ -182,6 +203,24 @@ class Desk:
     def sight(self) -> Sight:
         """Give what this machine predicts with."""
         return Sight(imgsz=self.profile.imgsz)
+
+    @property
+    def drawing(self) -> Drawing:
+        """Give what pictures are drawn and checked by."""
+        generator = self.config.generator
+        return Drawing(
+            backend=generator.backend,
+            model=generator.model,
+            steps=generator.steps,
+            guidance=generator.guidance,
+            grounded_share=generator.grounded_share,
+            precision=generator.precision,
+            verify=self.config.verify.model_dump(),
+        )
+
+    def drawing_settings(self, *, needed: bool) -> dict[str, Record]:
+        """Give what drawn pictures are asked for and drawn by, as a step's settings; nothing where nothing is drawn."""
+        return {"generator": self.drawing, "vocabulary": self.config.vocabulary} if needed else {}
 
     @property
     def fine_tuning(self) -> FineTuning:
@@ -232,6 +271,11 @@ class Frozen:
     def fields(self) -> Fields:
         """Give what people's samples say of each photo."""
         return load_fields(self.folder.path / self.image_set.fields.name, self.image_set.fields)
+
+    @cached_property
+    def priors(self) -> Priors:
+        """Give what train looks like."""
+        return Priors.of_train(self.images, self.labels, self.image_set.classes)
 
     def labels_of(self, split: str) -> BoxTable:
         """Give the labels of one split."""

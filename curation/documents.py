@@ -92,11 +92,13 @@ def picture_sample(picture: SyntheticImage, origin: Origin) -> Document:
     boxes = [
         _box(digest_of([picture.request_id, number]), label.label, _top_left(*label.xyxy))
         | {"visible_share": label.visible_share, "source_id": label.source_id, "added": label.added}
+        | ({} if label.score is None else {"judge_score": label.score})
         for number, label in enumerate(picture.labels)
     ]
     sample = _sample(picture.request_id, picture.path, (picture.width_px, picture.height_px), boxes, origin)
-    lineage = picture.model_dump(include={"request_id", "brief_id", "finding_id", "backend"})
-    return sample | lineage | {"source_ids": list(picture.source_ids), "tags": [SYNTHETIC]}
+    lineage = picture.model_dump(include={"request_id", "brief_id", "finding_id", "backend", "verified"})
+    tags = [SYNTHETIC, *(["unverified"] if picture.verified == "unverified" else [])]
+    return sample | lineage | {"source_ids": list(picture.source_ids), "repairs": list(picture.repairs), "tags": tags}
 
 
 def box_documents(boxes: BoxTable, classes: Sequence[str]) -> list[Document]:

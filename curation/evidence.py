@@ -44,6 +44,8 @@ class GalleryPicture:
     reason: str
     words: str
     """The slice that it was made for."""
+    is_unverified: bool
+    """Nobody has checked that its labels are right."""
 
 
 def thumbnail(pixels: Pixels, *, max_side_px: int) -> bytes:

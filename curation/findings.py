@@ -23,7 +23,7 @@ MAX_EVIDENCE = 24
 
 
 @dataclass(frozen=True)
-class Judged:
+class TestedSlice:
     """A hypothesis with what its test said."""
 
     hypothesis: Hypothesis
@@ -63,7 +63,7 @@ def find(
     effects = [test(table, each.part) for each in tried]
     q_values: Floats = stats.false_discovery_control([effect.p for effect in effects]) if effects else np.zeros(0)
     judged = [
-        Judged(each, effect, float(q), finding_id_of(each.part.conditions))
+        TestedSlice(each, effect, float(q), finding_id_of(each.part.conditions))
         for each, effect, q in zip(tried, effects, q_values, strict=True)
     ]
     confirmed = [
@@ -120,7 +120,7 @@ def versus_of(conditions: Sequence[Condition]) -> str:
     return f"other sizes of {label}" if set(value) == {"class", "size"} else f"the rest of {label}"
 
 
-def _explained(table: ErrorTable, confirmed: Sequence[Judged], *, confirm: Bools) -> dict[str, str]:
+def _explained(table: ErrorTable, confirmed: Sequence[TestedSlice], *, confirm: Bools) -> dict[str, str]:
     """Give the id of the finding that explains each that is explained."""
     by = explain(
         table,
@@ -138,7 +138,7 @@ def _explained(table: ErrorTable, confirmed: Sequence[Judged], *, confirm: Bools
 
 def _finding(
     table: ErrorTable,
-    judged: Judged,
+    judged: TestedSlice,
     *,
     classes: Sequence[str],
     areas: Floats,

@@ -126,4 +126,5 @@ def _shown(picture: SyntheticImage, verdict: Verdict | None, pixels: Pixels) -> 
         accepted=verdict.accepted if verdict else None,
         reason=verdict.reason if verdict else "",
         words=", ".join(sorted(set(added))),
+        is_unverified=picture.verified == "unverified",
     )

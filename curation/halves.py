@@ -52,6 +52,12 @@ def too_small_to_halve(table: ErrorTable, split: Halves) -> str:
     return ""
 
 
+def objects_to_show(table: ErrorTable, photo_ids: Texts) -> Bools:
+    """Give the objects (n,) that proposers may see: the discover half, or none where val is too small to halve."""
+    split = halves(photo_ids)
+    return split.in_discover(table) & (not too_small_to_halve(table, split))
+
+
 def _photos_by_class(table: ErrorTable, photos: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     pairs = np.unique(table.label * photos + table.photo)
     count = len(table.columns[0].values)

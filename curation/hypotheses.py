@@ -1,8 +1,9 @@
 """Which slices a round tests, who proposed each, and on which objects each is tested.
 
 Pre-specified, tested on all of val: every class, every size, every size of a class, every value of every column that
-was measured or given. Data-driven, tested on the confirm half alone, at most 30: what a language model proposes, every
-value that it tagged, the clusters that look weak on the discover half, and the conjunctions that a search finds there.
+was measured or given. Data-driven, tested on the confirm half alone, at most 30: what a language model proposes, the
+clusters that look weak on the discover half, and the conjunctions that a search finds there. Of an attribute that the
+language model tagged, the value that it claims to be weak is tested and no other: every test costs the others power.
 """
 
 from collections.abc import Iterator, Sequence
@@ -65,7 +66,7 @@ def hypotheses(
         return fixed, f"only pre-specified slices were tested: {problem}{dropped}"
 
     testable = _of_proposals(table, split, asked, known)
-    more = _of_proposals(table, split, [*_tagged(table), *_weak_clusters(table, split)], known)
+    more = _of_proposals(table, split, _weak_clusters(table, split), known)
     given = [*testable, *more][:max_proposals]
     found = search(
         table.take(split.in_discover(table)),
@@ -138,11 +139,6 @@ def _of_proposals(
 def _exists(table: ErrorTable, condition: Condition) -> bool:
     values = {column.name: column.values for column in table.columns}
     return condition.value in values.get(condition.column, ())
-
-
-def _tagged(table: ErrorTable) -> list[Proposal]:
-    columns = [column for column in table.columns if column.source == "attribute"]
-    return [Proposal((value,), "llm") for column in columns for value in _conditions(column)]
 
 
 def _weak_clusters(table: ErrorTable, split: Halves) -> list[Proposal]:

@@ -71,13 +71,30 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
     )
     findings = _consult(desk, studied, findings)
     wish = config.generate
+    said, card = folder.read("consult", Consulted), desk.card(frozen.priors, desk.drawing.digest)
     briefs = once(
-        "brief", Briefs, lambda: steps.write_briefs(desk, studied, findings), images, findings, measured, generate=wish
+        "brief",
+        Briefs,
+        lambda: steps.write_briefs(desk, studied, findings, said, card),
+        images,
+        findings,
+        measured,
+        *(record for record in (said, card) if record is not None),
+        generate=wish,
+        **desk.drawing_settings(needed=config.generator.backend != "paste"),
     )
     if until == "analyze":
         return folder
 
-    planned = once("plan", Plan, lambda: steps.plan(desk, frozen, briefs), images, briefs, generate=wish)
+    planned = once(
+        "plan",
+        Plan,
+        lambda: steps.plan(desk, frozen, briefs),
+        images,
+        briefs,
+        generate=wish,
+        **desk.drawing_settings(needed=any(brief.backend not in (None, "paste") for brief in briefs.briefs)),
+    )
     batch = once("generate", Batch, lambda: steps.generate(desk, frozen, planned), images, planned)
     if until == "generate":
         return folder

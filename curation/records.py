@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from generation.records import Brief, SizeBin
+from generation.records import Brief, SizeBin, Verified
 from training.records import ErrorKind, Evaluation, FileRef, Interval, Record
 
 Status = Literal["confirmed", "refuted", "open"]
@@ -184,6 +184,10 @@ class Batch(Record):
     """JSON Lines of `Failure`."""
     made: int
     failed: int
+    refused: int = 0
+    """Of those that failed: painted, but the judge did not see in them what was asked for."""
+    verified: dict[Verified, int] = Field(default_factory=dict)
+    """Pictures by why their labels may be believed."""
 
 
 class Review(Record):

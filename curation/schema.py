@@ -11,7 +11,7 @@ from training.boxes import Floats, Texts
 from training.fields import TAG_PREFIX, Fields
 
 LABELS = "ground_truth"
-ORIGIN_FIELDS = ("split", "request_id", "brief_id", "finding_id", "backend")
+ORIGIN_FIELDS = ("split", "request_id", "brief_id", "finding_id", "backend", "verified")
 """They say where a sample came from; the App shows them and cannot change them."""
 TEXT_FIELDS = (*ORIGIN_FIELDS, "verdict", "verdict_reason", "reviewer")
 MEAN_AP = "curate_mean_ap"
@@ -21,18 +21,20 @@ def declare_fields(dataset: Any) -> None:
     """Declare what samples carry, so that the App shows it; and that no file is there twice."""
     import fiftyone as fo
 
-    if dataset.has_field("source_ids"):  # declared last, so all is
+    if dataset.has_field("repairs"):  # declared last, so all is
         return
     dataset.media_type = "image"
     for name in TEXT_FIELDS:
         dataset.add_sample_field(name, fo.StringField, read_only=name in ORIGIN_FIELDS)
     _declare_boxes(dataset, LABELS)
-    dataset.add_sample_field(f"{LABELS}.detections.visible_share", fo.FloatField)
+    for name in ("visible_share", "judge_score"):
+        dataset.add_sample_field(f"{LABELS}.detections.{name}", fo.FloatField)
     dataset.add_sample_field(f"{LABELS}.detections.added", fo.BooleanField)
     dataset.add_sample_field(f"{LABELS}.detections.source_id", fo.StringField)
     dataset.create_index("filepath", unique=True)
     dataset.create_index("request_id")
-    dataset.add_sample_field("source_ids", fo.ListField, subfield=fo.StringField, read_only=True)
+    for name in ("source_ids", "repairs"):
+        dataset.add_sample_field(name, fo.ListField, subfield=fo.StringField, read_only=True)
 
 
 def _declare_boxes(dataset: Any, field: str) -> None:

@@ -100,16 +100,17 @@ def placed(folder: Path, command: str) -> str:
 
 @contextmanager
 def writing(
-    folder: Path, command: str, *, redo: str | None = None, yes: bool = False, may_ask: bool = True
+    folder: Path, command: str, *, redo: str | None = None, yes: bool = False, may_ask: bool = True, **allowed: bool
 ) -> Iterator["Desk"]:
     """Hold the workspace and bind everything that a round needs; `redo` first moves steps aside.
 
-    `may_ask` false leaves the language model out.
+    `may_ask` false leaves the language model out; `allowed` are `painters.Permissions`.
     """
     with locked(folder, command) as ledger:
         from curation import wiring
+        from curation.painters import Permissions
 
-        with wiring.desk_of(ledger, may_ask=may_ask) as desk:
+        with wiring.desk_of(ledger, may_ask=may_ask, allowed=Permissions(**allowed)) as desk:
             if redo:  # only now, since the configuration has been read and found good
                 _redo(ledger, redo, yes=yes)
             yield desk
@@ -199,9 +200,9 @@ def rehearse(folder: Path, as_json: bool) -> None:
         say_next(folder, "analyze")
 
 
-def take_step(folder: Path, until: "Until", kind: type[R], *, redo: str | None, yes: bool) -> R:
-    """Do a round up to a step and give that step's record."""
-    with writing(folder, until, redo=redo, yes=yes) as desk:
+def take_step(folder: Path, until: "Until", kind: type[R], *, redo: str | None, yes: bool, **allowed: bool) -> R:
+    """Do a round up to a step and give that step's record; `allowed` are `painters.Permissions`."""
+    with writing(folder, until, redo=redo, yes=yes, **allowed) as desk:
         record = advance(desk, until, may_review=until == "review").read(until, kind)
     assert record is not None
     return record

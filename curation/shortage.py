@@ -19,17 +19,17 @@ Objects whose value is unknown are left out of shares.
 import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 from scipy import stats
 
-from curation.diagnose import Column, ErrorTable
+from curation.diagnose import ErrorTable
 from curation.records import Condition, Shortage
+from curation.shares import ValueCounts, class_counts, value_counts, wilson_low
 from curation.wording import view_name
 from generation.records import SizeBin
-from training.boxes import Bools, Floats, Ints
+from training.boxes import Bools, Floats
 from training.files import digest_of
 
 MIN_CLASS_OBJECTS = 40
@@ -47,23 +47,6 @@ Expected = Mapping[str, Mapping[str, Sequence[str]]]
 Reason = tuple[tuple[Condition, ...], str]
 Cell = tuple[int, int]
 """Class and value of a column."""
-
-
-@dataclass(frozen=True)
-class _Counts:
-    """Objects and photos of a split by class and value of one column."""
-
-    objects: Ints
-    """(C, V)"""
-    photos: Ints
-    """(C, V) photos that hold the value on an object of the class."""
-    holders: Ints
-    """(C,) photos that hold the class with a value that is known."""
-
-    @property
-    def share(self) -> Floats:
-        """Give each value's share of the objects of its class."""
-        return np.asarray(self.objects / np.maximum(self.objects.sum(axis=1, keepdims=True), 1))
 
 
 def find_shortages(
@@ -149,10 +132,10 @@ def _reasons(
 
 
 def _rare_classes(train: ErrorTable, val: ErrorTable, classes: Sequence[str]) -> Iterator[Reason]:
-    objects, photos = _class_counts(train, len(classes))
-    val_objects, val_photos = _class_counts(val, len(classes))
+    objects, photos = class_counts(train, len(classes))
+    val_objects, val_photos = class_counts(val, len(classes))
     found = np.bincount(val.label[val.found], minlength=len(classes))
-    low = _wilson_low(found / np.maximum(val_objects, 1), val_photos)
+    low = wilson_low(found / np.maximum(val_objects, 1), val_photos)
     equal = objects.sum() / max(1, np.count_nonzero(objects))
     few = (objects < MIN_CLASS_OBJECTS) | (photos < MIN_CLASS_PHOTOS)
     rare = (objects < MIN_SHARE_OF_EQUAL * equal) & (low < MIN_FOUND_SHARE)
@@ -186,7 +169,7 @@ def _short_of_expected(train: ErrorTable, classes: Sequence[str], expected: Expe
 
 def _lacking(train: ErrorTable, val: ErrorTable, classes: Sequence[str], max_q: float) -> Iterator[Reason]:
     """Compare all shares that val shows often enough, and give those that are demonstrably smaller in train."""
-    enough = _class_counts(train, len(classes))[0] >= MIN_CLASS_OBJECTS
+    enough = class_counts(train, len(classes))[0] >= MIN_CLASS_OBJECTS
     compared: list[tuple[float, Reason | None]] = []
     in_train = {column.name: column for column in train.columns}
     for column in val.columns:
@@ -194,7 +177,7 @@ def _lacking(train: ErrorTable, val: ErrorTable, classes: Sequence[str], max_q: 
             continue
         if in_train[column.name].values != column.values:
             raise ValueError(f"column {column.name!r} is coded by other values in train than in val")
-        ours, theirs = _counts(train, in_train[column.name], len(classes)), _counts(val, column, len(classes))
+        ours, theirs = value_counts(train, in_train[column.name], len(classes)), value_counts(val, column, len(classes))
         often = (theirs.objects >= MIN_VALUE_OBJECTS) & (theirs.photos >= MIN_VALUE_PHOTOS) & enough[:, None]
         less = often & (ours.share < MAX_SHARE_RATIO * theirs.share)
         # what has share enough is never named, so that p = 1 stands for it: it only makes the others' q larger
@@ -207,51 +190,19 @@ def _lacking(train: ErrorTable, val: ErrorTable, classes: Sequence[str], max_q: 
     yield from (reason for (_, reason), q in zip(compared, q_values, strict=True) if reason and q <= max_q)
 
 
-def _fisher(train: _Counts, val: _Counts, at: Cell) -> float:
+def _fisher(train: ValueCounts, val: ValueCounts, at: Cell) -> float:
     """Give the one-sided p that so few photos of train hold a value, were it as common as in val."""
     holders, others = train.holders[at[0]], val.holders[at[0]]
     with_value = train.photos[at] + val.photos[at]
     return float(stats.hypergeom.cdf(train.photos[at], holders + others, with_value, holders))
 
 
-def _compared(train: _Counts, val: _Counts, at: Cell) -> str:
+def _compared(train: ValueCounts, val: ValueCounts, at: Cell) -> str:
     parts = []
     for name, counts in (("train", train), ("val", val)):
         objects, of = counts.objects[at], counts.objects[at[0]].sum()
         parts.append(f"{objects:,} of {of:,} in {name} (in {counts.photos[at]:,} of {counts.holders[at[0]]:,} photos)")
     return " against ".join(parts)
-
-
-def _counts(table: ErrorTable, column: Column, class_count: int) -> _Counts:
-    known = column.codes >= 0
-    cells = class_count * len(column.values)
-    label, photo = table.label[known], table.photo[known].astype(np.int64)
-    cell = label * len(column.values) + column.codes[known]
-    shape = (class_count, len(column.values))
-    return _Counts(
-        objects=np.bincount(cell, minlength=cells).reshape(shape),
-        photos=np.bincount(_distinct(photo * cells + cell) % cells, minlength=cells).reshape(shape),
-        holders=np.bincount(_distinct(photo * class_count + label) % class_count, minlength=class_count),
-    )
-
-
-def _class_counts(table: ErrorTable, class_count: int) -> tuple[Ints, Ints]:
-    """Give objects and photos (C,) by class."""
-    pairs = _distinct(table.photo.astype(np.int64) * class_count + table.label)
-    return np.bincount(table.label, minlength=class_count), np.bincount(pairs % class_count, minlength=class_count)
-
-
-def _distinct(values: Ints) -> Ints:
-    """Give each value once; by sorting, because `np.unique` hashes, which takes many times as long for a million."""
-    ordered = np.sort(values)
-    return ordered[np.flatnonzero(np.diff(ordered, prepend=-1))]
-
-
-def _wilson_low(share: Floats, trials: Ints) -> Floats:
-    """Give the lower end of the 95 % interval of a share (Wilson 1927); 0 without trials."""
-    z2 = float(stats.norm.ppf(0.975)) ** 2
-    spread = np.sqrt(z2 * (share * (1 - share) * trials + z2 / 4))
-    return np.asarray(np.where(trials > 0, (share * trials + z2 / 2 - spread) / (trials + z2), 0.0))
 
 
 def _conditions(label: str, column: str, value: str) -> tuple[Condition, ...]:

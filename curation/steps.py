@@ -1,23 +1,27 @@
 """What each step of a round does, from records to a record; the training of arms is in `arms`."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from curation import decide
-from curation.brief import make_briefs
+from curation.brief import Words, make_briefs
 from curation.compare import Contender
+from curation.consultation import Consulted
 from curation.desk import Board, Desk, Frozen
 from curation.judging import Studied, judge, load_judged
 from curation.ledger import Ledger, RoundFolder
 from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
-from curation.serving import means_for
-from generation import layout
+from curation.serving import Stock, serve
+from generation import draw_layout, layout
 from generation.auto_review import judge_by_rule
+from generation.card import CapabilityCard
 from generation.priors import Priors
-from generation.records import GENERATION_REQUEST, Failure, GenerationRequest, SyntheticImage, Verdict
+from generation.prompts import narrowed
+from generation.records import GENERATION_REQUEST, Brief, Failure, GenerationRequest, SyntheticImage, Verdict
 from training.errors import DataError
 from training.fields import save_fields
 from training.files import digest_of, write_json
@@ -75,29 +79,48 @@ def judge_on_val(desk: Desk, frozen: Frozen, champion: ModelVersion) -> Evaluati
     return evaluation
 
 
-def write_briefs(desk: Desk, studied: Studied, findings: Findings) -> Briefs:
-    """Turn findings into actions and briefs, by what the generator can serve."""
-    priors, study = _priors(studied.frozen), studied.study
-    settings = desk.config.generate
+def write_briefs(
+    desk: Desk, studied: Studied, findings: Findings, said: Consulted | None, card: CapabilityCard | None
+) -> Briefs:
+    """Turn findings into actions and briefs, by what the generators can serve; the language model may lend words."""
+    priors, study = studied.frozen.priors, studied.study
+    settings, generator = desk.config.generate, desk.config.generator
     photo_ids = study.images.id[study.learned.photo]
+    stock = Stock(study.learned, photo_ids, desk.config.vocabulary)
     return make_briefs(
         findings,
         pictures=settings.pictures,
         min_pictures=settings.min_pictures,
         suspect_shares={each.finding_id: study.suspect_share(each) for each in findings.findings if each.missed},
-        means_for=lambda conditions, label: means_for(conditions, label, train=study.learned, photo_ids=photo_ids),
-        cannot_serve=lambda brief: layout.cannot_serve(brief, priors),
+        words=_words_of(findings, said) if said else {},
+        means_for=lambda brief, conditions: serve(
+            brief, conditions, stock, first=generator.backend, cannot_make=lambda one: _cannot_make(one, priors, card)
+        ),
     )
+
+
+def _words_of(findings: Findings, said: Consulted) -> dict[str, Words]:
+    """Give the words for each finding that the language model proposed, by the finding's id."""
+    words = {one.claim: Words(one.phrases, one.scene_words) for one in said.consultation.hypotheses}
+    return {each.finding_id: words[each.claim] for each in findings.findings if each.claim in words}
+
+
+def _cannot_make(brief: Brief, priors: Priors, card: CapabilityCard | None) -> str | None:
+    if brief.backend == "paste":
+        return layout.cannot_serve(brief, priors)
+    assert brief.backend is not None  # it is asked of briefs with a backend
+    reason = draw_layout.cannot_draw(brief, priors, brief.backend)
+    return reason or (card.against(brief.label, brief.size) if card and brief.backend == "gligen" else None)
 
 
 def plan(desk: Desk, frozen: Frozen, briefs: Briefs) -> Plan:
     """Lay out every picture of every brief."""
-    priors = _priors(frozen)
+    priors = frozen.priors
     requests: list[GenerationRequest] = []
     seed = int(digest_of([desk.config.generate.seed, frozen.folder.number])[:12], 16)  # each round asks for new ones
     for brief in briefs.briefs:
         if brief.action == "generate":
-            requests += layout.plan(brief, priors, count=brief.pictures, seed=seed)
+            requests += _requests(desk, brief, priors, seed)
     return Plan(
         requests=frozen.folder.save_lines("plan.requests.jsonl", requests),
         count=len(requests),
@@ -105,10 +128,27 @@ def plan(desk: Desk, frozen: Frozen, briefs: Briefs) -> Plan:
     )
 
 
+def _requests(desk: Desk, brief: Brief, priors: Priors, seed: int) -> Sequence[GenerationRequest]:
+    if brief.backend == "paste":
+        return layout.plan(brief, priors, count=brief.pictures, seed=seed)
+    assert brief.backend is not None  # the step before gave every brief to generate one
+    scene = {"scene": brief.scene_words} if brief.scene_words else {}
+    words = narrowed(desk.config.vocabulary, label=brief.label, phrases=brief.phrases, wanted=scene | brief.wanted)
+    return draw_layout.plan(
+        brief,
+        priors,
+        backend=brief.backend,
+        vocabulary=words,
+        generator=desk.drawing.digest,
+        count=brief.pictures,
+        seed=seed,
+    )
+
+
 def generate(desk: Desk, frozen: Frozen, planned: Plan) -> Batch:
     """Make the pictures, and show them in FiftyOne."""
     requests = frozen.folder.load_lines(planned.requests, GENERATION_REQUEST)
-    made = desk.produce(requests, _priors(frozen)) if requests else ()
+    made = desk.produce(requests, frozen.priors) if requests else ()
     pictures = [item for item in made if isinstance(item, SyntheticImage)]
     failures = [item for item in made if isinstance(item, Failure)]
     if pictures:
@@ -118,6 +158,8 @@ def generate(desk: Desk, frozen: Frozen, planned: Plan) -> Batch:
         failures=frozen.folder.save_lines("generate.failures.jsonl", failures),
         made=len(pictures),
         failed=len(failures),
+        refused=sum(failure.refused for failure in failures),
+        verified=dict(Counter(picture.verified for picture in pictures)),
     )
 
 
@@ -189,10 +231,6 @@ def photos_of_classes(frozen: Frozen, split: Split) -> dict[str, int]:
     held = np.unique(np.stack([labels.image, labels.label], axis=1), axis=0)[:, 1]
     counts = np.bincount(held, minlength=len(frozen.image_set.classes)).tolist()
     return dict(zip(frozen.image_set.classes, counts, strict=True))
-
-
-def _priors(frozen: Frozen) -> Priors:
-    return Priors.of_train(frozen.images, frozen.labels, frozen.image_set.classes)
 
 
 def _collect(journal: Path, board: Board) -> dict[str, bool]:

@@ -1,21 +1,23 @@
 """All that a round knows of the labelled objects of train and val, joined into tables that slices are made of."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from curation.appearance import Looks
-from curation.clusters import Vectors, cluster_column, neighbour_labels
+from curation.clusters import Vectors, cluster_column, crops_to_embed, neighbour_labels
 from curation.diagnose import Column, ErrorTable
+from curation.halves import halves
 from curation.measure import label_columns, measured_columns
-from curation.records import Finding
+from curation.records import Finding, KindGain, Shortage
 from curation.shortage import mask_of
-from training.boxes import Bools, BoxTable, Floats, ImageTable, Ints, Table, area
+from training.boxes import Bools, BoxTable, Floats, ImageTable, Ints, Table, Texts, area
 from training.fields import Fields
 from training.gain import Gains
 from training.matching import Errors, Matches
+from training.records import ERROR_KINDS
 from training.suspects import Neighbours, SuspectTable, find_suspects, labels_to_test, set_aside
 from training.tide import KindGains, kind_gains
 
@@ -26,6 +28,8 @@ class Embedded(Table):
 
     row: Ints
     """Row of each in the labels of the study."""
+    sampled: Bools
+    """(m,) drawn without a look at what was found; the others are errors, and count in no share."""
     vector: Vectors
     """(m, d)"""
 
@@ -81,6 +85,36 @@ class Study:
             )
             for split, (side, mask) in sides.items()
         }
+
+    @cached_property
+    def all_suspects(self) -> SuspectTable:
+        """Give the suspected label errors of train, then of val, as one table."""
+        tables = self.suspects
+        return SuspectTable(
+            **{name: np.concatenate([getattr(each, name) for each in tables.values()]) for name in vars(tables["val"])}
+        )
+
+    @property
+    def suspect_counts(self) -> dict[str, dict[str, int]]:
+        """Give the number of suspicions by split and kind, without kinds that have none."""
+        return {split: {kind: n for kind, n in each.counts().items() if n} for split, each in self.suspects.items()}
+
+    @property
+    def suspected_photo_ids(self) -> list[str]:
+        """Give the ids of the photos with a suspected label."""
+        return [str(photo_id) for photo_id in self.images.id[np.unique(self.all_suspects.image)]]
+
+    @property
+    def kind_gains(self) -> tuple[KindGain, ...]:
+        """Give the kinds of error by what mending them would return: over all classes, then by class."""
+        gains = self.kinds
+        overall = zip(ERROR_KINDS, gains.count.sum(axis=1).tolist(), gains.mean_gain.tolist(), strict=True)
+        found = [KindGain(kind=kind, label=None, count=count, ap_gain=gain) for kind, count, gain in overall]
+        for number, label in enumerate(self.classes):
+            of_class = gains.count[:, number].tolist(), np.nan_to_num(gains.gain[:, number]).tolist()
+            by_kind = zip(ERROR_KINDS, *of_class, strict=True)
+            found += [KindGain(kind=kind, label=label, count=n, ap_gain=gain) for kind, n, gain in by_kind if n]
+        return tuple(sorted(found, key=lambda each: (each.label is not None, -each.ap_gain)))
 
     @cached_property
     def kinds(self) -> KindGains:
@@ -160,12 +194,32 @@ class Study:
             is_val=self.is_val,
             wanted=self.wanted,
         )
+        in_discover = halves(self.images.id).discover[self.labels.image]
+        embedded = self.embedded.take(self.embedded.sampled | in_discover[self.embedded.row])
         look = cluster_column(
-            self.embedded.vector,
-            self.embedded.row,
-            self.labels.label[self.embedded.row],
+            embedded.vector,
+            embedded.row,
+            self.labels.label[embedded.row],
+            sampled=embedded.sampled,
             count=len(self.labels),
             rng=np.random.default_rng(0),
         )
         clusters = (look,) if look else ()
         return (*label_columns(self.labels, self.images, self.classes), *measured, *clusters)
+
+
+def to_embed(labels: BoxTable, images: ImageTable, missed: Texts, rng: np.random.Generator) -> tuple[Ints, Bools]:
+    """Give the rows of the labels of train and val that are worth embedding, and which of them are a fair sample.
+
+    `missed` are the ids of the labels that the detector misses on val.
+    """
+    return crops_to_embed(np.isin(labels.id, missed), images.split[labels.image] == "val", rng=rng)
+
+
+def missed_marks(table: ErrorTable, seen: Sequence[Finding | Shortage]) -> dict[str, list[str]]:
+    """Give the ids of the findings that each missed object belongs to, by the id of its label."""
+    marks: dict[str, list[str]] = {}
+    for each in seen:
+        for label_id in table.id[mask_of(table, each.conditions) & ~table.found].tolist():
+            marks.setdefault(label_id, []).append(each.finding_id)
+    return marks

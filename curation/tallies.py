@@ -26,6 +26,10 @@ def import_lines(brought: Import, width: int) -> list[str]:
 def batch_lines(batch: Batch, width: int) -> list[str]:
     """Say how many pictures were made."""
     lines = [f"{count_text(batch.made, 'picture')} made, {batch.failed} requests failed"]
+    if batch.refused:
+        lines.append(f"{batch.refused} of the failed were refused: the judge did not see in them what was asked for")
+    if count := batch.verified.get("unverified"):
+        lines.append(f"{count_text(count, 'picture')} unverified: nobody has checked that the labels are right")
     return [fit(line, width) for line in lines]
 
 

@@ -5,9 +5,9 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,12 @@ from curation.gather import gather
 from curation.imports import Import, first_import, imports_of, placed, publish, take_in
 from curation.ledger import CONFIG_NAME, Ledger
 from curation.lock import holding
+from curation.painters import Painters, Permissions
 from curation.progress import progress_of, waiting
 from curation.report import render
 from curation.store import Store, open_dataset
-from generation import cutout
 from generation.allowance import LlmSettings
 from generation.chat import Chat
-from generation.painter import PastePainter, PixelDoors
 from generation.priors import Priors
 from generation.produce import produce
 from generation.records import Failure, GenerationRequest, SyntheticImage
@@ -56,7 +55,12 @@ training:
 
 
 @contextmanager
-def desk_of(ledger: Ledger, *, may_ask: bool = True) -> Iterator[Desk]:
+def desk_of(
+    ledger: Ledger,
+    *,
+    may_ask: bool = True,
+    allowed: Permissions = Permissions(),  # noqa: B008  # it is frozen
+) -> Iterator[Desk]:
     """Bind everything that a round needs; what was started is ended with the block.
 
     `may_ask` false leaves the language model out, whatever is configured.
@@ -68,6 +72,11 @@ def desk_of(ledger: Ledger, *, may_ask: bool = True) -> Iterator[Desk]:
     first_import(root)
     brought = imports_of(root)
     first = next((item.model_id for item in brought if item.model_id), None)
+
+    @lru_cache(maxsize=1)  # a generator takes its time to load
+    def painters_of(priors: Priors) -> Painters:
+        return Painters(root, priors, config, profile.device, allowed, warn)
+
     with ExitStack() as stack:
         detector = detector_of(root, registry, profile)
         yield Desk(
@@ -84,7 +93,8 @@ def desk_of(ledger: Ledger, *, may_ask: bool = True) -> Iterator[Desk]:
                 run=detector.run,
                 registry=registry,
             ),
-            produce=partial(_produce, root),
+            produce=partial(_produce, root, painters_of),
+            card=lambda priors, drawing: painters_of(priors).card(drawing),
             first=registry.get(first) if first else None,
             network=_network(config.training.model),
             warn=warn,
@@ -279,15 +289,9 @@ def warn(text: str) -> None:
     sys.stderr.write(f"note: {text}\n")
 
 
-def _produce(root: Path, requests: Sequence[GenerationRequest], priors: Priors) -> Sequence[SyntheticImage | Failure]:
-    doors = PixelDoors(
-        read_pixels=dataset.read_pixels,
-        encode_jpeg=dataset.encode_jpeg,
-        difference_hash=dataset.difference_hash,
-        cut=cutout.cut,
-        store_cutout=cutout.store,
-        load_cutout=cutout.load,
-    )
+def _produce(
+    root: Path, painters_of: Callable[[Priors], Painters], requests: Sequence[GenerationRequest], priors: Priors
+) -> Sequence[SyntheticImage | Failure]:
     done = 0
     with progress_of("painting", clock=time.monotonic) as progress:
 
@@ -296,10 +300,10 @@ def _produce(root: Path, requests: Sequence[GenerationRequest], priors: Priors) 
             done += more
             progress(done, len(requests), "pictures")
 
-        painter = PastePainter(priors, root, doors)
-        return list(
-            produce(requests, painter_of=lambda _: painter, folder=root / "pictures", workspace=root, progress=count)
+        made = produce(
+            requests, painter_of=painters_of(priors), folder=root / "pictures", workspace=root, progress=count
         )
+        return list(made)
 
 
 def _network(name: str) -> str:

@@ -59,10 +59,11 @@ def _help(arguments: list[str]) -> str:
 
 
 def _meanings(kind: type[Record]) -> dict[str, str]:
-    """Give the docstring under each field."""
+    """Give the docstring under each field, those that it extends first."""
+    (extended, *_) = kind.__mro__[1:]
+    found = _meanings(extended) if issubclass(extended, Record) and extended is not Record else {}
     body = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(body, ast.ClassDef)
-    found: dict[str, str] = {}
     for field, text in zip(body.body, body.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
             assert isinstance(text.value, ast.Constant)
@@ -75,7 +76,9 @@ def _comment(text: str, indent: str) -> list[str]:
 
 
 def _scalar(value: object) -> str:
-    return "" if value is None else yaml.safe_dump(value).removesuffix("...\n").strip()
+    return (
+        "" if value is None else yaml.safe_dump(value, default_flow_style=True, width=200).removesuffix("...\n").strip()
+    )
 
 
 def main() -> int:

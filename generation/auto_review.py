@@ -34,6 +34,8 @@ def judge_by_rule(pictures: Sequence[SyntheticImage], *, settings: ReviewSetting
 
 def _flaw(picture: SyntheticImage, settings: ReviewSettings) -> str:
     """Give what is wrong with a picture by itself, empty where nothing is."""
+    if unjudged := [check.label for check in picture.checks if check.verdict == "unjudged"]:
+        return f"left to people: the judge cannot see {unjudged[0]}"
     added = _added(picture)
     if not added:
         return "no added object is visible"

@@ -34,7 +34,7 @@ OPTIONAL = (
 )
 
 Has = Callable[[str], bool]
-FETCH = "give the folder of the weights, or allow downloads; docs/gligen.md names ids and sizes"
+FETCH = "give the folder of the weights, or fetch them with --allow-download; docs/gligen.md names ids and sizes"
 
 
 def folder_of(model: str, *, allow_download: bool) -> Path:

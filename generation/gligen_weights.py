@@ -85,7 +85,7 @@ def _refuse_full_size(folder: Path, config: dict[str, Any], settings: PaintSetti
     raise ModelError(
         f"{folder} is a full-size model ({count / 1e6:,.0f} million parameters) and there is no GPU: one picture of "
         f"{settings.steps} steps would take about {minutes:,.0f} minutes here",
-        hint="use a machine with a GPU, or allow the CPU",
+        hint="use a machine with a GPU, or allow it with --allow-cpu",
     )
 
 

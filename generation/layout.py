@@ -7,19 +7,15 @@ import numpy as np
 from pydantic import Field
 
 from generation.paste import turned_size
-from generation.priors import MIN_SIDE_PX, Priors
-from generation.records import Brief, Corners, PasteObject, PasteRequest, SizeBin
-from training.boxes import LARGE_PX2, SIZE_BINS, SMALL_PX2, Bools, Floats, Ints, area
+from generation.priors import MIN_PLACES, SIZE_JITTER, Priors, backgrounds, covers_pairwise, size_bounds_px2
+from generation.records import Brief, Corners, PasteObject, PasteRequest
+from training.boxes import Bools, Floats, Ints, area
 from training.errors import DataError
 from training.files import digest_of
 from training.records import Record
 
 CANDIDATES = 96  # places tried for one object on one photo, all at once
 PHOTOS_TRIED = 8  # photos tried for one request
-MIN_PLACES = 10  # with fewer labels of a class than this, the places of all classes are taken
-SIZE_JITTER = 0.1  # standard deviation of the logarithm of an object's side around a real one
-BIN_BOUNDS_PX2 = (float(MIN_SIDE_PX**2), float(SMALL_PX2), float(LARGE_PX2), np.inf)
-BIN_SLACK = 0.06  # of the area: what a mask shows is a little smaller than the box that it was cut from
 
 
 class LayoutSettings(Record):
@@ -53,11 +49,11 @@ def cannot_serve(brief: Brief, priors: Priors, settings: LayoutSettings | None =
         unusable = f"every {brief.label} in train is cut off, overlaps another object or is too small to be cut out"
         return unusable if of_class.any() else f"train holds no {brief.label}"
     settings = settings or LayoutSettings()
-    if not len(_sources(priors, number, _bounds(brief.size), settings)):
+    if not len(_sources(priors, number, size_bounds_px2(brief.size), settings)):
         return f"no {brief.label} in train can be scaled to the size {brief.size} without spoiling it"
     if not len(_own_sources(brief, priors, settings)):
         return f"no {brief.label} in train that looks as wanted can be cut out"
-    return None if len(_backgrounds(brief, priors)) else "train has no photo like those that are wanted"
+    return None if len(backgrounds(brief, priors)) else "train has no photo like those that are wanted"
 
 
 def plan(
@@ -72,7 +68,7 @@ def plan(
     if reason := cannot_serve(brief, priors, settings):
         raise DataError(f"brief {brief.brief_id} cannot be served: {reason}", hint="label more real photos instead")
     sampler = _Sampler(brief, priors, settings)
-    turns = np.random.default_rng(_seed(brief, -1, seed)).permutation(_backgrounds(brief, priors))
+    turns = np.random.default_rng(_seed(brief, -1, seed)).permutation(backgrounds(brief, priors))
     made = (_request(brief, sampler, turns, index, _seed(brief, index, seed)) for index in range(count))
     return tuple(request for request in made if request)
 
@@ -97,7 +93,9 @@ class _Sampler:
         self.sizes_px = priors.sizes_px()
         self.shares = area(xyxy)
         self.middles = (xyxy[:, :2] + xyxy[:, 2:]) / 2
-        self.bounds = {number: _bounds(brief.size if number == own else None) for number in range(len(priors.classes))}
+        self.bounds = {
+            number: size_bounds_px2(brief.size if number == own else None) for number in range(len(priors.classes))
+        }
         self.sources = {number: _sources(priors, number, self.bounds[number], settings) for number in self.bounds}
         self.sources[own] = _own_sources(brief, priors, settings)
         self.others = [number for number, rows in self.sources.items() if number != own and len(rows)]
@@ -110,7 +108,7 @@ class _Sampler:
             is_own = turn == 0 or not self.others or rng.random() < self.settings.own_share
             number = self.own if is_own else int(rng.choice(self.others))
             draws = self._draws(photo, number, rng)
-            free = np.flatnonzero(_leaves_room(draws.xyxy, taken, self.settings.max_cover))
+            free = np.flatnonzero(~covers_pairwise(draws.xyxy, taken, self.settings.max_cover).any(axis=1))
             if len(free):
                 taken = np.concatenate([taken, draws.xyxy[free[:1]]])
                 yield self._object(draws, int(free[0]), number, rng)
@@ -207,14 +205,6 @@ def _seed(brief: Brief, index: int, seed: int) -> int:
     return int(digest_of([brief.brief_id, index, seed])[:13], 16)  # 52 bits: exact in every reader of JSON
 
 
-def _bounds(size: SizeBin | None) -> tuple[float, float]:
-    """Give the areas in px² that an object of a size may have, a little inside the bin."""
-    if size is None:
-        return BIN_BOUNDS_PX2[0], BIN_BOUNDS_PX2[-1]
-    bin_number = SIZE_BINS.index(size)
-    return BIN_BOUNDS_PX2[bin_number] * (1 + BIN_SLACK), BIN_BOUNDS_PX2[bin_number + 1] * (1 - BIN_SLACK)
-
-
 def _sources(priors: Priors, number: int, bounds: tuple[float, float], settings: LayoutSettings) -> Ints:
     """Give the rows of the labels of a class that can be cut out and scaled to within the bounds."""
     own_px2 = priors.sizes_px().prod(axis=1)
@@ -224,24 +214,10 @@ def _sources(priors: Priors, number: int, bounds: tuple[float, float], settings:
 
 def _own_sources(brief: Brief, priors: Priors, settings: LayoutSettings) -> Ints:
     """Give the rows of the labels of the brief's class that can be shown and look as it wants."""
-    rows = _sources(priors, priors.classes.index(brief.label), _bounds(brief.size), settings)
+    rows = _sources(priors, priors.classes.index(brief.label), size_bounds_px2(brief.size), settings)
     return rows[np.isin(priors.labels.id[rows], brief.source_ids)] if brief.source_ids else rows
-
-
-def _backgrounds(brief: Brief, priors: Priors) -> Ints:
-    """Give the rows of the photos that a brief may be painted on."""
-    rows = np.arange(len(priors.images))
-    return rows[np.isin(priors.images.id, brief.background_ids)] if brief.background_ids else rows
 
 
 def _places(priors: Priors, number: int) -> Ints:
     rows = np.flatnonzero(priors.labels.label == number)
     return rows if len(rows) >= MIN_PLACES else np.arange(len(priors.labels))
-
-
-def _leaves_room(boxes: Floats, taken: Floats, max_cover: float) -> Bools:
-    """Say of each box whether it shares at most `max_cover` of itself and of the other with every box that is there."""
-    corner = np.minimum(boxes[:, None, 2:], taken[None, :, 2:]) - np.maximum(boxes[:, None, :2], taken[None, :, :2])
-    shared = np.clip(corner, 0, None).prod(axis=2)
-    smaller = np.minimum(area(boxes)[:, None], area(taken)[None])
-    return np.asarray((shared <= max_cover * smaller).all(axis=1))

@@ -10,7 +10,7 @@ import numpy as np
 from generation.paste import Cutout, Pixels, paste
 from generation.priors import Priors, refuse_unless_train
 from generation.produce import Picture
-from generation.records import Failure, GenerationRequest, PasteRequest, PictureLabel
+from generation.records import Failure, GenerationRequest, PasteRequest
 from training.boxes import Floats
 from training.errors import CurateError
 from training.files import digest_of
@@ -64,7 +64,7 @@ class PastePainter:
         row = self.priors.photo_rows[request.background_id]
         background = self.doors.read_pixels(self.workspace / str(self.priors.images.path[row]))
         objects = [(self._kept(wish.source_id), wish) for wish in request.objects]
-        painted = paste(background, objects, self._labels_on(row), np.random.default_rng(request.seed))
+        painted = paste(background, objects, self.priors.known_on(row), np.random.default_rng(request.seed))
         return Picture(
             data=self.doors.encode_jpeg(painted.pixels),
             width_px=painted.pixels.shape[1],
@@ -96,14 +96,6 @@ class PastePainter:
         rows = self.priors.rows_on[photo]
         xyxy: Floats = self.priors.labels.xyxy[rows[rows != label]]
         return xyxy
-
-    def _labels_on(self, row: int) -> tuple[PictureLabel, ...]:
-        labels, rows = self.priors.labels, self.priors.rows_on[row]
-        columns = labels.label[rows].tolist(), labels.xyxy[rows].tolist(), labels.id[rows].tolist()
-        return tuple(
-            PictureLabel(label=self.priors.classes[number], xyxy=corners, visible_share=1, source_id=id_, added=False)
-            for number, corners, id_ in zip(*columns, strict=True)
-        )
 
     def _sources(self, request: PasteRequest) -> tuple[str, ...]:
         labels = [self.priors.label_rows[wish.source_id] for wish in request.objects]

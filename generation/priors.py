@@ -7,16 +7,20 @@ from typing import Self
 
 import numpy as np
 
-from generation.records import PasteRequest
-from training.boxes import Bools, BoxTable, Floats, ImageTable, Ints, area, overlap
+from generation.records import Brief, PasteRequest, PictureLabel, SizeBin
+from training.boxes import LARGE_PX2, SIZE_BINS, SMALL_PX2, Bools, BoxTable, Floats, ImageTable, Ints, area, overlap
 from training.errors import DataError
 from training.files import digest_of
 
 MIN_SIDE_PX = 8  # a smaller object shows too little to be cut out
 MAX_OVERLAP = 0.2  # of the smaller box; on real photos of blood, 0.1 would lose a fifth of the platelets
+MIN_PLACES = 10  # with fewer labels of a class than this, the places of all classes are taken
+SIZE_JITTER = 0.1  # standard deviation of the logarithm of an object's side around a real one
+BIN_BOUNDS_PX2 = (float(MIN_SIDE_PX**2), float(SMALL_PX2), float(LARGE_PX2), np.inf)
+BIN_SLACK = 0.06  # of the area: what a mask shows is a little smaller than the box that it was cut from
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Priors:
     """The photos and labels of train. Make it with `of_train`."""
 
@@ -82,6 +86,20 @@ class Priors:
         ends = np.cumsum(np.bincount(self.labels.image, minlength=len(self.images)))
         return np.split(order, ends[:-1])
 
+    def labels_on(self, rows: Ints) -> BoxTable:
+        """Give the labels on some photos, whose numbers they then count."""
+        taken = self.labels.of_images(rows)
+        return replace(taken, image=np.searchsorted(rows, taken.image))
+
+    def known_on(self, row: int) -> tuple[PictureLabel, ...]:
+        """Give the labels on a photo, by its row, as those of a picture that is made of it."""
+        labels, rows = self.labels, self.rows_on[row]
+        columns = labels.label[rows].tolist(), labels.xyxy[rows].tolist(), labels.id[rows].tolist()
+        return tuple(
+            PictureLabel(label=self.classes[number], xyxy=corners, visible_share=1, source_id=id_, added=False)
+            for number, corners, id_ in zip(*columns, strict=True)
+        )
+
     def number_of(self, label: str) -> int | None:
         """Give the number of a class, None where there is no such class."""
         return self.classes.index(label) if label in self.classes else None
@@ -107,12 +125,35 @@ def usable(labels: BoxTable, images: ImageTable, *, max_overlap: float = MAX_OVE
     along without its label.
     """
     sizes = _photo_sizes(labels, images)
-    first, second = _pairs(labels.image)
-    areas = area(labels.xyxy)
-    shared = overlap(labels.xyxy[first], labels.xyxy[second])
+    first, second = pairs(labels.image)
     apart = np.ones(len(labels), bool)
-    apart[first[shared > max_overlap * np.minimum(areas[first], areas[second])]] = False
+    apart[first[covers(labels.xyxy[first], labels.xyxy[second], max_overlap)]] = False
     return np.asarray(apart & can_be_cut(pixel_boxes(labels.xyxy, *sizes), *sizes))
+
+
+def size_bounds_px2(size: SizeBin | None) -> tuple[float, float]:
+    """Give the areas in px² that an object of a size may have, a little inside the bin."""
+    if size is None:
+        return BIN_BOUNDS_PX2[0], BIN_BOUNDS_PX2[-1]
+    bin_number = SIZE_BINS.index(size)
+    return BIN_BOUNDS_PX2[bin_number] * (1 + BIN_SLACK), BIN_BOUNDS_PX2[bin_number + 1] * (1 - BIN_SLACK)
+
+
+def backgrounds(brief: Brief, priors: Priors) -> Ints:
+    """Give the rows of the photos that a brief may be painted on."""
+    rows = np.arange(len(priors.images))
+    return rows[np.isin(priors.images.id, brief.background_ids)] if brief.background_ids else rows
+
+
+def covers(first: Floats, second: Floats, max_share: float) -> Bools:
+    """Say row by row whether two boxes share more than a part of the smaller one; (n, 4), (n, 4) → (n,)."""
+    return np.asarray(overlap(first, second) > max_share * np.minimum(area(first), area(second)))
+
+
+def covers_pairwise(boxes: Floats, taken: Floats, max_share: float) -> Bools:
+    """Say of each pair whether the two share more than a part of the smaller one; (n, 4), (m, 4) → (n, m)."""
+    first, second = np.repeat(boxes, len(taken), axis=0), np.tile(taken, (len(boxes), 1))
+    return covers(first, second, max_share).reshape(len(boxes), len(taken))
 
 
 def refuse_unless_train(request: PasteRequest, priors: Priors) -> None:
@@ -128,7 +169,7 @@ def _photo_sizes(labels: BoxTable, images: ImageTable) -> tuple[Ints, Ints]:
     return images.width_px[labels.image], images.height_px[labels.image]
 
 
-def _pairs(image: Ints) -> tuple[Ints, Ints]:
+def pairs(image: Ints) -> tuple[Ints, Ints]:
     """Give the rows of all ordered pairs of different labels that lie in one photo."""
     order = np.argsort(image, kind="stable")
     _, start, count = np.unique(image[order], return_index=True, return_counts=True)

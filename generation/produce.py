@@ -62,7 +62,7 @@ Outcome = SyntheticImage | Failure
 
 
 def produce(
-    requests: Sequence[GenerationRequest],
+    requests: Iterable[GenerationRequest],
     *,
     painter_of: Callable[[Backend], Painter],
     folder: Path,

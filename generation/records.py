@@ -33,6 +33,14 @@ class Brief(Record):
     """Ids of the train photos that may be painted on, where what is missing is a kind of photo; empty for any."""
     source_ids: tuple[str, ...] = ()
     """Ids of the train labels of the class that may be shown, where it is a look; empty for any."""
+    backend: Backend | None = None
+    """What makes the pictures; None for a brief to label."""
+    wanted: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Values of the vocabulary that the pictures are limited to, as in `DrawRequest.attributes`."""
+    phrases: tuple[str, ...] = ()
+    """Noun phrases for the object, of whoever proposed the finding; empty for those of the vocabulary."""
+    scene_words: tuple[str, ...] = ()
+    """What the scene may be like, of the same; one of them is said beside what the vocabulary varies."""
 
 
 class PasteObject(Record):

@@ -22,7 +22,7 @@ from generation.form import strict_schema
 from generation.question import Part, Question
 from generation.rehearsal import Rehearsal
 from tests.curation.small_val import CANARY, CLASSES, PER_PHOTO, Photos, decoded, jpeg, lens, material
-from tests.curation.test_consultation import attribute, conditions, said
+from tests.curation.test_reply import attribute, conditions, said
 from tests.llm_server import LlmServer, fills, pictures, says, status, texts
 from training.errors import CurateError, LlmBudget, LlmUnavailable
 from training.records import FileRef

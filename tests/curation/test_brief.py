@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.brief import make_briefs
+from curation.brief import Words, make_briefs
 from curation.records import Briefs, Condition, Finding, Findings, Shortage
 from curation.serving import Means
 from generation.records import Brief
 from training.files import digest_of
 from training.records import Interval
 
-NO_LIMITS = Means()
+NO_LIMITS = Means("paste")
 
 
 def conditions(label: str | None, size: Any = None, **more: str) -> tuple[Condition, ...]:
@@ -55,16 +55,15 @@ def briefs(
 ) -> Briefs:
     ordered = tuple(sorted(findings, key=lambda each: -each.gain))
 
-    def cannot_serve(brief: Brief) -> str | None:
-        return f"there is no cut-out of a {brief.label}" if brief.label in unserved.split() else None
+    def means_for(brief: Brief, _: Sequence[Condition]) -> Means | str:
+        return f"there is no cut-out of a {brief.label}" if brief.label in unserved.split() else means
 
     return make_briefs(
         Findings(findings=ordered, split="val", min_effect=0.1, max_q=0.05, shortages=tuple(shortages)),
         pictures=pictures,
         min_pictures=min_pictures,
         suspect_shares=suspect_shares or {},
-        means_for=lambda wanted, label: means,
-        cannot_serve=cannot_serve,
+        means_for=means_for,
     )
 
 
@@ -232,7 +231,7 @@ def test_what_the_generator_cannot_vary_is_left_to_people() -> None:
 
 
 def test_the_limits_of_a_brief_are_part_of_what_it_is() -> None:
-    (dark,) = briefs(finding("cone"), means=Means(background_ids=("a", "b"))).briefs
+    (dark,) = briefs(finding("cone"), means=Means("paste", background_ids=("a", "b"))).briefs
     (any_,) = briefs(finding("cone")).briefs
     assert dark.background_ids == ("a", "b")
     assert dark.brief_id != any_.brief_id
@@ -247,3 +246,17 @@ def test_a_shortage_is_acted_on_by_what_val_misses_of_it() -> None:
 
 def test_a_shortage_within_a_finding_that_gains_as_much_is_left_to_it() -> None:
     assert actions(briefs(finding("hat"), shortages=[shortage("hat")])) == ["generate", "nothing"]
+
+
+def test_words_of_whoever_proposed_a_finding_are_carried_to_what_draws_and_are_nothing_to_pasting() -> None:
+    found = finding("cone")
+    words = {found.finding_id: Words(("a muddy cone",), ("rain",))}
+    drawn, pasted = (
+        make_briefs(
+            Findings(findings=(found,), split="val", min_effect=0.1, max_q=0.05), pictures=9, min_pictures=1,
+            suspect_shares={}, means_for=lambda brief, _, backend=backend: Means(backend), words=words,
+        ).briefs[0]
+        for backend in ("gligen", "paste")
+    )  # fmt: skip
+    assert (drawn.phrases, drawn.scene_words) == (("a muddy cone",), ("rain",))
+    assert (pasted.phrases, pasted.scene_words) == ((), ())

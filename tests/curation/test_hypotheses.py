@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from curation.diagnose import ErrorTable
 from curation.halves import halves
 from curation.hypotheses import MAX_CLUSTERS, Hypothesis, Proposal, hypotheses, prespecified
 from curation.records import Condition
@@ -88,21 +89,32 @@ def test_on_a_val_too_small_to_halve_only_pre_specified_slices_are_tested_and_th
     assert note.endswith("not tested: 1")
 
 
-def test_weak_clusters_and_tags_are_proposals_too() -> None:
+def with_light_as(name: str, source: str, *, only: np.ndarray | None = None) -> ErrorTable:
+    """Give objects that are missed at light 1, with the light in a column of another source instead."""
     objects = many(2, one=0.5)
     light = objects.column("light").codes
     codes = {column.name: column.codes for column in objects.columns[3:]}
-    look, tagged = (light, "cluster"), (light, "attribute")
-    objects = table(
-        objects.photo, objects.label, objects.columns[1].codes, objects.found, look=look, worn=tagged, **codes
+    shown = light if only is None else np.where(only[objects.photo], light, -1)
+    return table(
+        objects.photo, objects.label, objects.columns[1].codes, objects.found, **{name: (shown, source)}, **codes
     )
-    tried, _ = asked(objects)
-    by_column = {(part.conditions[0].column, each.origin) for each in tried for part in [each.part]}
-    assert ("look", "cluster") in by_column
-    assert ("worn", "llm") in by_column
+
+
+def test_weak_clusters_are_proposals_too() -> None:
+    tried, _ = asked(with_light_as("look", "cluster"))
     clusters = [each.part.conditions[0].value for each in tried if each.origin == "cluster"]
     assert clusters[0] == "look1"
     assert len(clusters) <= MAX_CLUSTERS
+
+
+def test_of_a_tagged_attribute_the_claimed_value_takes_a_place_and_no_other() -> None:
+    confirm = ~halves(photo_ids(400)).discover
+    objects = with_light_as("worn", "attribute", only=confirm)
+    worn = Condition(column="worn", value="worn1")
+    tried, _ = asked(objects, (worn,))
+    tested = {each.key for each in tried if any(part.column == "worn" for part in each.part.conditions)}
+    assert tested == {frozenset([worn])}
+    assert [each.claim for each in tried if each.origin == "llm"] == ["claim 0"]
 
 
 def test_no_objects_give_nothing_to_test() -> None:

@@ -105,8 +105,8 @@ class World:
         return Desk(
             ledger=self.ledger, config=settings, profile=profile, registry=registry, board=lambda: self.board,
             predict=self.predict, train=self.train, produce=self.produce, first=self.given, network="tiny.yaml",
-            warn=self.said.append, look_at=looks, embed=vectors, read_photo=None, encode_jpeg=None,
-            interview=None, chat=None,
+            card=lambda priors, drawing: None, warn=self.said.append, look_at=looks, embed=vectors,
+            read_photo=None, encode_jpeg=None, interview=None, chat=None,
         )  # type: ignore[arg-type]  # fmt: skip
 
     def version(self, model_id: str, classes: Sequence[str] = CLASSES) -> ModelVersion:
@@ -336,7 +336,6 @@ def test_a_finding_about_an_attribute_that_train_does_not_have_is_left_to_people
     weak = next(finding for finding in found.findings if finding.words == "square")
     muddy = weak.model_copy(update={"conditions": (*weak.conditions, Condition(column="dirt", value="muddy"))})
     studied = Studied(Frozen(images, folder), evaluation, measured, frozenset())
-    made = write_briefs(
-        world.desk(SMALL), studied, Findings(findings=(muddy,), split="val", min_effect=0.1, max_q=0.05)
-    )
+    only = Findings(findings=(muddy,), split="val", min_effect=0.1, max_q=0.05)
+    made = write_briefs(world.desk(SMALL), studied, only, None, None)
     assert [(action.action, action.reason) for action in made.actions] == [("label", "pasting cannot vary dirt: muddy")]

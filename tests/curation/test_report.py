@@ -151,13 +151,22 @@ def brief(number: int, label: str = "cone", action: str = "generate", pictures: 
     )
 
 
-def picture(accepted: bool | None = True, words: str = "small cone", reason: str = "") -> GalleryPicture:
+def picture(
+    accepted: bool | None = True, words: str = "small cone", reason: str = "", *, is_unverified: bool = False
+) -> GalleryPicture:
     labels = [
         PictureLabel(label=words, xyxy=(0.1, 0.2, 0.3, 0.4), visible_share=1, source_id="s", added=True),
         PictureLabel(label="person", xyxy=(0.5, 0.5, 1.0, 0.9), visible_share=1, source_id="s", added=False),
     ]
     return GalleryPicture(
-        jpeg=JPEG, width_px=640, height_px=480, labels=labels, accepted=accepted, reason=reason, words=words
+        jpeg=JPEG,
+        width_px=640,
+        height_px=480,
+        labels=labels,
+        accepted=accepted,
+        reason=reason,
+        words=words,
+        is_unverified=is_unverified,
     )
 
 
@@ -484,6 +493,11 @@ def test_more_classes_than_a_page_can_hold_are_counted():
     html = render(replace(bare(), champion=val))
     assert len(html) < 1_500_000
     assert "963 more are not on this page" in html
+
+
+def test_a_picture_whose_labels_nobody_has_checked_is_marked():
+    html = render(replace(full(), gallery=[picture(is_unverified=True), picture()]))
+    assert Page(html).text.count("labels unverified") == 1
 
 
 MANY, FEW = [picture()] * 30, [picture()] * 3

@@ -32,6 +32,15 @@ def test_a_strong_conjunction_does_not_take_all_places_from_a_weaker_one() -> No
     assert hits == 5
 
 
+def test_a_strong_slice_does_not_make_what_is_missed_elsewhere_look_usual() -> None:
+    """A third of all objects is nearly always missed, so the share of missed objects is high for every class."""
+    hits = 0
+    for seed in range(10):
+        found = search(many(seed, photos=400, one=0.8, triple=0.2), max_proposals=9)
+        hits += set(SLICES["triple"]) in [set(each) for each in found]
+    assert hits >= 8
+
+
 def test_no_more_are_proposed_than_there_are_places_and_each_once() -> None:
     objects = many(1, pair=0.4)
     for places in (0, 1, 4, 7, 30):

@@ -3,7 +3,9 @@ import pytest
 
 from curation.diagnose import Column, ErrorTable
 from curation.records import Condition
-from curation.serving import Means, means_for
+from curation.serving import Means, Stock, means_for, serve
+from generation.records import Backend, Brief
+from generation.vocabulary import ClassWords, Vocabulary
 
 CLASSES = ("cone", "hat")
 COLUMNS = {
@@ -27,22 +29,35 @@ def train() -> ErrorTable:
     return ErrorTable(ids, np.repeat(np.arange(6), 2), np.array([0, 1] * 6), np.zeros(12, bool), columns)
 
 
-def means(label: str = "cone", **wanted: str) -> Means | str:
-    photo_ids = np.repeat([f"photo {row}" for row in range(6)], 2)
-    conditions = [Condition(column=column.replace("_", " "), value=value) for column, value in wanted.items()]
-    return means_for(conditions, label, train=train(), photo_ids=photo_ids)
+WORDS = Vocabulary(
+    classes={"cone": ClassWords(phrases=("a {colour} cone",), attributes={"colour": ("red", "pink")})},
+    scene={"light": ("dark", "at dusk")},
+)
+
+
+def stock() -> Stock:
+    return Stock(train(), np.repeat([f"photo {row}" for row in range(6)], 2), WORDS)
+
+
+def conditions(**wanted: str) -> list[Condition]:
+    return [Condition(column=column.replace("_", " "), value=value) for column, value in wanted.items()]
+
+
+def means(backend: Backend = "paste", **wanted: str) -> Means | str:
+    return means_for(conditions(**wanted), "cone", stock(), backend=backend)
 
 
 SERVED: dict[str, tuple[dict[str, str], Means]] = {
-    "class and size are said by the brief": ({"class": "cone", "size": "small"}, Means()),
-    "light is a kind of photo": ({"light": "dark"}, Means(background_ids=("photo 0", "photo 1", "photo 2"))),
+    "class and size are said by the brief": ({"class": "cone", "size": "small"}, Means("paste")),
+    "light is a kind of photo": ({"light": "dark"}, Means("paste", background_ids=("photo 0", "photo 1", "photo 2"))),
     "colour is a look": (
         {"class": "cone", "colour": "red"},
-        Means(source_ids=("label 00", "label 02", "label 04", "label 08", "label 10")),
+        Means("paste", source_ids=("label 00", "label 02", "label 04", "label 08", "label 10")),
     ),
     "both": (
         {"light": "dark", "colour": "red"},
         Means(
+            "paste",
             background_ids=("photo 0", "photo 1", "photo 2"),
             source_ids=("label 00", "label 02", "label 04", "label 08", "label 10"),
         ),
@@ -69,3 +84,50 @@ LEFT_TO_PEOPLE = {
 def test_what_pasting_cannot_vary_is_said(name: str) -> None:
     wanted, reason = LEFT_TO_PEOPLE[name]
     assert means(**wanted) == reason
+
+
+DRAWN: dict[str, tuple[Backend, dict[str, str], Means | str]] = {
+    "photos with that light are painted into": (
+        "gligen-inpaint", {"light": "dark"},
+        Means("gligen-inpaint", background_ids=("photo 0", "photo 1", "photo 2")),
+    ),
+    "a light that the scenes know is asked for": (
+        "gligen", {"light": "dark"}, Means("gligen", wanted={"light": ("dark",)})
+    ),
+    "one that they do not know": ("gligen", {"light": "bright"}, "drawing whole pictures cannot vary light: bright"),
+    "a colour is asked for, though train has none": (
+        "gligen-inpaint", {"class": "cone", "colour": "pink"},
+        Means("gligen-inpaint", wanted={"cone.colour": ("pink",)}),
+    ),
+    "a colour that the vocabulary does not know": (
+        "gligen-inpaint", {"colour": "blue"}, "painting into photos cannot vary colour: blue"
+    ),
+    "a place": ("gligen", {"position": "left"}, "drawing whole pictures cannot vary position: left"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_is_drawn_is_asked_for_in_words_that_the_vocabulary_knows(name: str) -> None:
+    backend, wanted, served = DRAWN[name]
+    assert means(backend, **wanted) == served
+
+
+def test_the_first_generator_that_can_serve_a_brief_does() -> None:
+    brief = Brief(
+        brief_id="b", finding_id="f", action="generate", label="cone", size="small", pictures=9, reason="missed"
+    )
+    tried = []
+
+    def cannot_make(one: Brief) -> str | None:
+        tried.append((one.backend, one.background_ids))
+        return "too small" if one.backend == "gligen" else None
+
+    served = serve(brief, conditions(light="dark"), stock(), first="gligen", cannot_make=cannot_make)
+    assert isinstance(served, Means)
+    assert (served.backend, served.instead_of) == ("gligen-inpaint", "too small")
+    assert tried == [("gligen", ()), ("gligen-inpaint", ("photo 0", "photo 1", "photo 2"))]
+    pasted = serve(brief, conditions(light="dark"), stock(), first="paste", cannot_make=lambda _: None)
+    assert isinstance(pasted, Means)
+    assert pasted.backend == "paste"
+    nothing = serve(brief, conditions(position="left"), stock(), first="gligen-inpaint", cannot_make=lambda _: None)
+    assert nothing == "painting into photos cannot vary position: left; pasting cannot vary position: left"

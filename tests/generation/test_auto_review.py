@@ -1,7 +1,7 @@
 import pytest
 
 from generation.auto_review import judge_by_rule
-from generation.records import PictureLabel, ReviewSettings, SyntheticImage
+from generation.records import ObjectCheck, PictureLabel, ReviewSettings, SyntheticImage
 
 SAME_BOX, MOVED_A_LITTLE, ELSEWHERE = (0.1, 0.1, 0.3, 0.3), (0.11, 0.1, 0.31, 0.3), (0.5, 0.5, 0.7, 0.7)
 
@@ -45,9 +45,23 @@ def picture(request_id, *labels, look=0):
         ),
     ],
 )
-def test_a_picture_is_judged_by_its_pasted_objects(labels, reason):
+def test_a_picture_is_judged_by_the_objects_that_were_added(labels, reason):
     (verdict,) = judge_by_rule([picture("a", *labels)])
     assert (verdict.accepted, verdict.reason, verdict.reviewer) == (not reason, reason, "rule")
+
+
+def test_what_the_judge_cannot_see_is_left_to_people():
+    seen, unseen = (
+        ObjectCheck(label="ball", xyxy=SAME_BOX, verdict=verdict, score=None, seen=None, seen_label="")
+        for verdict in ("found", "unjudged")
+    )
+    checked = [
+        picture(name, label()).model_copy(update={"checks": each})
+        for name, each in (("a", (seen,)), ("b", (seen, unseen)))
+    ]
+    accepted, left = judge_by_rule(checked)
+    assert accepted.accepted
+    assert (left.accepted, left.reason) == (False, "left to people: the judge cannot see ball")
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from curation.consultation import (
+from curation.consultation import proposal_of
+from curation.diagnose import Column, ErrorTable
+from curation.questions import Offer, offer_of
+from curation.reply import (
     MAX_ATTRIBUTES,
     MAX_CLAIM,
     MAX_HYPOTHESES,
     MAX_PHRASES,
     HypothesesReply,
     check_hypotheses,
-    proposal_of,
 )
-from curation.diagnose import Column, ErrorTable
-from curation.questions import Offer, offer_of
 from generation.form import strict_schema
 
 SHOWN = {f"A{number}": f"label{number}" for number in range(1, 17)}
