@@ -26,7 +26,7 @@ def start(desk: Desk, frozen: Frozen, base: ModelVersion | None) -> ModelVersion
     files = [mix.shown(picture, times=1) for picture in real]
     arm = _keep_arm(frozen, "first", "champion", files, {picture.picture_id: picture for picture in real})
     if base is None:
-        begin, settings = Start(desk.network, None), _first_fit(desk.from_scratch, len(files))
+        begin, settings = Start(desk.network, None), first_fit(desk.from_scratch, len(files))
     else:
         begin, settings = _from(desk, base), _fit(desk.fine_tuning, len(files))
     lessons = lessons_of(frozen, files, (), classes)
@@ -159,7 +159,8 @@ def _fit(tuning: FineTuning, length: int) -> FitSettings:
     )
 
 
-def _first_fit(first: FromScratch, length: int) -> FitSettings:
+def first_fit(first: FromScratch, length: int) -> FitSettings:
+    """Give how a first model is trained from nothing on a list of so many entries."""
     return FitSettings(
         imgsz=first.imgsz,
         epochs=mix.epochs_for(length, batch=first.batch, max_updates=first.scratch_updates),

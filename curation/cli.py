@@ -29,7 +29,13 @@ Redo = Annotated[
     str | None, typer.Option("--redo", metavar="STEP", help="Move this step and all after it aside, and do them again.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do what --redo says; without it, only say what would be moved.")]
-Source = Annotated[str, typer.Option("--from", metavar="PATH", help="A folder of labelled photos, or fiftyone:NAME.")]
+Source = Annotated[
+    str | None, typer.Option("--from", metavar="PATH", help="A folder of labelled photos, or fiftyone:NAME.")
+]
+ColdStart = Annotated[
+    Path | None,
+    typer.Option("--cold-start", metavar="FILE", help="A configuration that names classes, where there are no photos."),
+]
 SourceFormat = Annotated[
     Format | None, typer.Option("--format", help="How the labels are written; found out if not given.")
 ]
@@ -38,6 +44,16 @@ AllowDownload = Annotated[
     bool, typer.Option("--allow-download", help="Fetch the weights that the configuration names, if they are not here.")
 ]
 AllowCpu = Annotated[bool, typer.Option("--allow-cpu", help="Draw with a full-size GLIGEN on a CPU: hours.")]
+Requests = Annotated[
+    Path | None, typer.Option("--requests", metavar="FILE", help="Draw these: a request as JSON a line.")
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where pictures, labels and manifest go.")]
+Images = Annotated[
+    int | None, typer.Option("--images", min=1, metavar="N", help="In a cold start: draw so many pictures in all.")
+]
+Shard = Annotated[
+    str | None, typer.Option("--shard", metavar="I/N", help="Draw only the Ith of N parts of the requests.")
+]
 AllowBad = Annotated[bool, typer.Option("--allow-bad", help="Go on although more than a tenth cannot be used.")]
 
 
@@ -64,7 +80,8 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR")],
-    source: Source,
+    source: Source = None,
+    cold_start: ColdStart = None,
     format: SourceFormat = None,
     model: Annotated[
         Path | None, typer.Option("--model", metavar="FILE", help="Weights of the detector, a .pt of ultralytics.")
@@ -78,14 +95,22 @@ def init(
     Photos are linked or copied, never changed. Splits are kept where the source has them, else made by content.
     Without --model the first model is trained on train.
 
+    With --cold-start there are no photos: pictures of the configuration's vocabulary are drawn, and a first model is
+    trained on them.
+
     \b
     Examples:
       curate init ws --from photos
       curate init ws --from photos --format voc --model best.pt
       curate init ws --from fiftyone:yard --model best.pt
+      curate init ws --cold-start configs/ppe.yaml
     """
-    from curation import tallies, wiring
+    from curation import cold_shell, tallies, wiring
 
+    if source is None or cold_start is not None:
+        given = {"--from": source, "--format": format, "--model": model, "--trust": trust, "--allow-bad": allow_bad}
+        cold_shell.init(folder, cold_shell.the_one(cold_start, given), as_json)
+        return
     brought = wiring.init(folder, source, format=format, model=model, trust=trust, allow_bad=allow_bad)
     shell.show_record(brought, tallies.import_lines(brought, shell.columns()), as_json, folder, "analyze")
 
@@ -164,6 +189,13 @@ def analyze(
 @app.command()
 def generate(
     folder: Folder = HERE,
+    requests: Requests = None,
+    out: Out = None,
+    shard: Shard = None,
+    images: Images = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only plan --images pictures, and say what they take.")
+    ] = False,
     allow_download: AllowDownload = False,
     allow_cpu: AllowCpu = False,
     redo: Redo = None,
@@ -175,17 +207,28 @@ def generate(
     Confirmed findings and shortages in train are acted on. Analyses first, if needed. By default real objects are cut
     out and pasted; `generator.backend` has GLIGEN draw them, and `verify` a judge look at every picture.
 
+    In a cold start, --images pictures are planned evenly over the classes of the vocabulary, and drawn.
+    With --requests no workspace is needed: each line of the file gives a picture or an error line of the manifest.
+
     \b
     Examples:
       curate generate -C ws
       curate generate --allow-download
+      curate generate --images 75000 --dry-run
+      curate generate --requests requests.jsonl --out drawn --shard 1/8
     """
-    from curation import tallies
+    from curation import cold_shell, tallies
     from curation.records import Batch
 
-    record = shell.take_step(
-        folder, "generate", Batch, redo=redo, yes=yes, download=allow_download, full_size_on_cpu=allow_cpu
-    )
+    allowed = {"download": allow_download, "full_size_on_cpu": allow_cpu}
+    cold_shell.refuse_mixed(requests=requests, out=out, shard=shard, images=images, dry_run=dry_run, redo=redo)
+    if requests and out:
+        cold_shell.draw_requests(folder, requests, out, shard, as_json, **allowed)
+        return
+    if images or cold_shell.is_cold(folder):
+        cold_shell.draw(folder, images, dry_run, as_json, **allowed)
+        return
+    record = shell.take_step(folder, "generate", Batch, redo=redo, yes=yes, **allowed)
     shell.show_record(record, tallies.batch_lines(record, shell.columns()), as_json, folder, "review --auto")
 
 
@@ -218,13 +261,18 @@ def review(
 def retrain(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
     """Train control and candidate, and decide on test.
 
-    The two are equal but for the pictures.
+    The two are equal but for the pictures. In a cold start, a first model is trained on what was drawn.
 
     \b
     Examples:
       curate retrain -C ws
       curate retrain --redo control --yes
     """
+    from curation import cold_shell
+
+    if cold_shell.is_cold(folder):
+        cold_shell.train(folder, redo, as_json)
+        return
     with shell.writing(folder, "retrain", redo=redo, yes=yes) as desk:
         last = shell.advance(desk, "decide", may_review=False)
     shell.tell_decision(folder, last, as_json)
@@ -263,13 +311,19 @@ def run(
 def status(folder: Folder = HERE, as_json: Json = False) -> None:
     """Say what is done and what comes next.
 
+    Of a cold start also which real photos to label first.
+
     \b
     Examples:
       curate status -C ws
       curate status --json
     """
+    from curation import cold_shell
     from curation.status import status_lines, status_of
 
+    if cold_shell.is_cold(folder):
+        cold_shell.show_status(folder, as_json)
+        return
     state = status_of(shell.ledger_in(folder))
     shell.say(json.dumps(state, indent=2) if as_json else "\n".join(status_lines(state, shell.columns())))
     if not as_json:

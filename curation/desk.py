@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, Self
 
 from curation.appearance import Looks, Pixels
 from curation.clusters import Vectors
-from curation.config import Config
+from curation.config import Config, TrainingSettings
 from curation.consultation import Consulted
 from curation.documents import Photos
 from curation.ledger import Ledger, RoundFolder
@@ -138,9 +138,22 @@ class FromScratch(Record):
     seed: int
     device: str
 
+    @classmethod
+    def of(cls, settings: TrainingSettings, profile: Profile) -> Self:
+        """Take it from a configuration and a machine."""
+        return cls(
+            model=settings.model,
+            imgsz=profile.imgsz,
+            scratch_updates=profile.scratch_updates,
+            batch=settings.batch,
+            scratch_lr0=settings.scratch_lr0,
+            seed=settings.seed,
+            device=profile.device,
+        )
+
 
 class Drawing(Record):
-    """What a drawn picture and its labels depend on: of `generator` and `verify`. How many at once changes neither."""
+    """What a drawn picture and its labels depend on besides its request; a folder of weights is told by its path."""
 
     backend: Backend
     model: str
@@ -149,6 +162,22 @@ class Drawing(Record):
     grounded_share: float
     precision: str | None
     verify: dict[str, str | float | int]
+    judged_as: dict[str, str]
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Take it from a configuration."""
+        generator = config.generator
+        return cls(
+            backend=generator.backend,
+            model=generator.model,
+            steps=generator.steps,
+            guidance=generator.guidance,
+            grounded_share=generator.grounded_share,
+            precision=generator.precision,
+            verify=config.verify.model_dump(),
+            judged_as={label: words.judged_as for label, words in config.vocabulary.classes.items() if words.judged_as},
+        )
 
     @property
     def digest(self) -> str:
@@ -179,8 +208,8 @@ class Desk:
     predict: Predict
     train: TrainArm
     produce: Produce
-    card: Callable[[Priors, str], CapabilityCard | None]
-    """Gives what the generator with a digest can draw; None where it draws no whole pictures, or no judge looks."""
+    card: Callable[[Priors, str], CapabilityCard]
+    """Gives what the generator with a digest can draw of the classes of train."""
     first: ModelVersion | None
     """The model that was brought, None where the first one is trained."""
     network: str
@@ -207,16 +236,7 @@ class Desk:
     @property
     def drawing(self) -> Drawing:
         """Give what pictures are drawn and checked by."""
-        generator = self.config.generator
-        return Drawing(
-            backend=generator.backend,
-            model=generator.model,
-            steps=generator.steps,
-            guidance=generator.guidance,
-            grounded_share=generator.grounded_share,
-            precision=generator.precision,
-            verify=self.config.verify.model_dump(),
-        )
+        return Drawing.of(self.config)
 
     def drawing_settings(self, *, needed: bool) -> dict[str, Record]:
         """Give what drawn pictures are asked for and drawn by, as a step's settings; nothing where nothing is drawn."""
@@ -238,16 +258,7 @@ class Desk:
     @property
     def from_scratch(self) -> FromScratch:
         """Give how this machine trains a first model from nothing."""
-        settings, profile = self.config.training, self.profile
-        return FromScratch(
-            model=settings.model,
-            imgsz=profile.imgsz,
-            scratch_updates=profile.scratch_updates,
-            batch=settings.batch,
-            scratch_lr0=settings.scratch_lr0,
-            seed=settings.seed,
-            device=profile.device,
-        )
+        return FromScratch.of(self.config.training, self.profile)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ STEPS = (
     "measure",
     "analyze",
     "consult",
+    "card",
     "brief",
     "plan",
     "generate",

@@ -10,6 +10,7 @@ from curation.desk import Desk, Frozen, Interview, findings_of
 from curation.judging import Studied
 from curation.ledger import RoundFolder
 from curation.records import Batch, Briefs, Comparison, Decision, Findings, Measured, Plan, Review
+from generation.card import CapabilityCard
 from training.errors import Waiting
 from training.records import Evaluation, ImageSet, ModelVersion, TrainingMix
 
@@ -71,7 +72,7 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
     )
     findings = _consult(desk, studied, findings)
     wish = config.generate
-    said, card = folder.read("consult", Consulted), desk.card(frozen.priors, desk.drawing.digest)
+    said, card = folder.read("consult", Consulted), _card(desk, frozen)
     briefs = once(
         "brief",
         Briefs,
@@ -108,6 +109,24 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
     if not _close_early(desk, frozen, champion, briefs, planned, batch, reviewed):
         _learn(desk, frozen, champion, briefs, batch, reviewed)
     return folder
+
+
+def _card(desk: Desk, frozen: Frozen) -> CapabilityCard | None:
+    """Find out what the generator can draw, where it draws whole pictures and a judge looks at them.
+
+    Never after the briefs are finished: other settings are then refused by that step, before anything is painted.
+    """
+    folder, config = frozen.folder, desk.config
+    is_needed = config.generator.backend == "gligen" and config.verify.backend != "none"
+    if not is_needed or (folder.finished("brief") and not folder.finished("card")):
+        return None
+    return folder.once(
+        "card",
+        CapabilityCard,
+        lambda: desk.card(frozen.priors, desk.drawing.digest),
+        frozen.image_set,
+        **desk.drawing_settings(needed=True),
+    )
 
 
 def _consult(desk: Desk, studied: Studied, findings: Findings) -> Findings:

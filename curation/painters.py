@@ -1,10 +1,11 @@
 """Bind what makes pictures to a workspace; the heavy ones are loaded when a picture of theirs is first needed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from curation.config import Config
 from curation.progress import progress_of, waiting
@@ -16,9 +17,13 @@ from generation.painter import PastePainter, PixelDoors
 from generation.priors import Priors
 from generation.produce import Painter
 from generation.records import Backend
-from generation.trial import calibration_lines, try_generator, try_judge
+from generation.trial import calibration_lines, read_record, try_generator, try_judge
 from training import dataset
 from training.files import digest_of, write_text
+
+if TYPE_CHECKING:
+    from generation.gligen import GligenDoor
+    from generation.judge import ZeroShotJudge
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,75 @@ class Permissions:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """What draws and what judges, each loaded when it is first needed."""
+
+    config: Config
+    device: str
+    allowed: Permissions
+
+    @cached_property
+    def gligen(self) -> "GligenDoor":
+        """Give the generator."""
+        from generation.gligen import GligenDoor
+
+        with waiting("loading GLIGEN"):
+            return GligenDoor.load(
+                self.config.generator.model,
+                self.config.generator,
+                device=self.device,
+                allow_download=self.allowed.download,
+                allow_cpu=self.allowed.full_size_on_cpu,
+            )
+
+    @cached_property
+    def judge(self) -> "ZeroShotJudge | None":
+        """Give the judge, None where nobody looks."""
+        if self.config.verify.backend == "none":
+            return None
+        from generation.judge import ZeroShotJudge
+
+        with waiting("loading the judge"):
+            return ZeroShotJudge.load(
+                self.config.verify.model, device=self.device, allow_download=self.allowed.download
+            )
+
+
+def painter_without_photos(weights: Weights, classes: Sequence[str]) -> Callable[[Backend], Painter]:
+    """Give what draws whole pictures where there is no photo to paint into, nor any to calibrate the judge on."""
+
+    @cache  # weights are loaded when the first picture is to be drawn
+    def drawing() -> Painter:
+        verification = None
+        if weights.judge:
+            config = weights.config
+            verification = Verification(weights.judge, None, config.vocabulary, tuple(classes), config.verify)
+        return _draws(GligenArtist(weights.gligen, _no_photo), verification)
+
+    return lambda _: drawing()
+
+
+def _no_photo(photo_id: str) -> Photo:
+    raise AssertionError(f"no request may name a photo here, one names {photo_id}")
+
+
+def _draws(artist: GligenArtist, verification: Verification | None) -> DrawPainter:
+    return DrawPainter(artist, verification, dataset.encode_jpeg, dataset.difference_hash)
+
+
+@dataclass(frozen=True)
 class Painters:
     """The painters of a workspace."""
 
     root: Path
     priors: Priors
-    config: Config
-    device: str
-    allowed: Permissions
+    weights: Weights
     tell: Callable[[str], None]
+
+    @property
+    def config(self) -> Config:
+        """Give what is configured."""
+        return self.weights.config
 
     def __call__(self, backend: Backend) -> Painter:
         """Give the painter of a backend."""
@@ -58,39 +123,25 @@ class Painters:
 
     @cached_property
     def _drawing(self) -> Painter:
-        return DrawPainter(self._artist, self._verification, dataset.encode_jpeg, dataset.difference_hash)
+        return _draws(self._artist, self._verification)
 
-    def card(self, drawing: str) -> CapabilityCard | None:
-        """Give what the generator can draw, found out once; None where no judge looks or no whole picture is drawn.
-
-        `drawing` is the digest of what draws and judges.
-        """
-        if self.config.generator.backend != "gligen" or self.config.verify.backend == "none":
-            return None
+    def card(self, drawing: str) -> CapabilityCard:
+        """Give what the generator can draw, found out once; `drawing` is the digest of what draws and judges."""
         words = digest_of([self.config.vocabulary.plain(), self.priors.classes])
         path = self.root / "models" / "cards" / f"{digest_of([drawing, words])}.json"
-        if not path.is_file():
-            assert self._verification is not None  # a judge looks
-            with progress_of("trying the generator", clock=time.monotonic) as progress:
-                card = try_generator(self._artist, self._verification, generator=drawing, progress=progress)
-            write_text(path, card.model_dump_json(indent=2) + "\n")
-            for line in card_lines(card):
-                self.tell(line)
-        return CapabilityCard.model_validate_json(path.read_bytes())
+        if known := read_record(path, CapabilityCard):
+            return known
+        assert self._verification is not None  # a card is asked for only where a judge looks
+        with progress_of("trying the generator", clock=time.monotonic) as progress:
+            card = try_generator(self._artist, self._verification, generator=drawing, progress=progress)
+        write_text(path, card.model_dump_json(indent=2) + "\n")
+        for line in card_lines(card):
+            self.tell(line)
+        return card
 
     @cached_property
     def _artist(self) -> GligenArtist:
-        from generation.gligen import GligenDoor
-
-        with waiting("loading GLIGEN"):
-            door = GligenDoor.load(
-                self.config.generator.model,
-                self.config.generator,
-                device=self.device,
-                allow_download=self.allowed.download,
-                allow_cpu=self.allowed.full_size_on_cpu,
-            )
-        return GligenArtist(door, self._photo)
+        return GligenArtist(self.weights.gligen, self._photo)
 
     def _photo(self, photo_id: str) -> Photo:
         row = self.priors.photo_rows[photo_id]
@@ -101,14 +152,9 @@ class Painters:
 
     @cached_property
     def _verification(self) -> Verification | None:
-        if self.config.verify.backend == "none":
+        judge = self.weights.judge
+        if judge is None:
             return None
-        from generation.judge import ZeroShotJudge
-
-        with waiting("loading the judge"):
-            judge = ZeroShotJudge.load(
-                self.config.verify.model, device=self.device, allow_download=self.allowed.download
-            )
         with progress_of("trying the judge", clock=time.monotonic) as progress:
             calibration = try_judge(
                 judge,

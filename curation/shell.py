@@ -72,10 +72,19 @@ def ledger_in(folder: Path) -> "Ledger":
     return Ledger(folder.resolve(), time.time)  # noqa: TID251
 
 
+def workspace_in(folder: Path, command: str) -> "Ledger":
+    """Give the rounds of a workspace with photos; raises `UsageError` where there are none."""
+    from curation.cold_folder import refuse_cold
+
+    ledger = ledger_in(folder)
+    refuse_cold(ledger.root, command)
+    return ledger
+
+
 @contextmanager
 def locked(folder: Path, command: str) -> Iterator["Ledger"]:
     """Hold the workspace before anything heavy is imported, so that a second command is told at once."""
-    ledger = ledger_in(folder)
+    ledger = workspace_in(folder, command)
     with hints_for(folder), ledger.writing(f"curate {command}"):
         yield ledger
 
@@ -213,7 +222,7 @@ def write_report(folder: Path) -> Path:
     from curation import wiring
 
     with hints_for(folder):
-        return wiring.write_report(ledger_in(folder))
+        return wiring.write_report(workspace_in(folder, "report"))
 
 
 def tell_decision(folder: Path, last: "RoundFolder", as_json: bool, *, report: Path | None = None) -> None:
@@ -247,9 +256,13 @@ def next_command(state: dict[str, Any]) -> str:
 
 def following(folder: Path) -> str:
     """Give the command that goes on with a workspace, or where there is none, the one that shows what a round is."""
+    from curation.cold_folder import ColdFolder, state_of
+    from curation.cold_folder import next_command as next_cold_command
     from curation.ledger import CONFIG_NAME
     from curation.status import status_of
 
+    if (cold := ColdFolder(folder)).is_there:
+        return next_cold_command(state_of(cold))
     return next_command(status_of(ledger_in(folder))) if (folder / CONFIG_NAME).is_file() else "demo"
 
 

@@ -22,7 +22,7 @@ from generation.card import CapabilityCard
 from generation.priors import Priors
 from generation.prompts import narrowed
 from generation.records import GENERATION_REQUEST, Brief, Failure, GenerationRequest, SyntheticImage, Verdict
-from training.errors import DataError
+from training.errors import CurateError, DataError
 from training.fields import save_fields
 from training.files import digest_of, write_json
 from training.metrics import prepare
@@ -132,7 +132,7 @@ def _requests(desk: Desk, brief: Brief, priors: Priors, seed: int) -> Sequence[G
     if brief.backend == "paste":
         return layout.plan(brief, priors, count=brief.pictures, seed=seed)
     assert brief.backend is not None  # the step before gave every brief to generate one
-    scene = {"scene": brief.scene_words} if brief.scene_words else {}
+    scene = {"as proposed": brief.scene_words} if brief.scene_words else {}
     words = narrowed(desk.config.vocabulary, label=brief.label, phrases=brief.phrases, wanted=scene | brief.wanted)
     return draw_layout.plan(
         brief,
@@ -151,6 +151,11 @@ def generate(desk: Desk, frozen: Frozen, planned: Plan) -> Batch:
     made = desk.produce(requests, frozen.priors) if requests else ()
     pictures = [item for item in made if isinstance(item, SyntheticImage)]
     failures = [item for item in made if isinstance(item, Failure)]
+    if failures and not pictures and all(failure.refused for failure in failures):
+        raise CurateError(
+            f"{len(failures)} of {len(failures)} pictures were refused, the last because {failures[-1].reason}",
+            hint="look at what the generator paints; no check is weakened to let such pictures through",
+        )
     if pictures:
         desk.board().publish_pictures(pictures)
     return Batch(

@@ -3,6 +3,7 @@
 from curation.imports import Import
 from curation.records import Batch, Review
 from curation.wording import count_text, fit, printable
+from generation.batch import BatchResult
 
 
 def import_lines(brought: Import, width: int) -> list[str]:
@@ -30,6 +31,15 @@ def batch_lines(batch: Batch, width: int) -> list[str]:
         lines.append(f"{batch.refused} of the failed were refused: the judge did not see in them what was asked for")
     if count := batch.verified.get("unverified"):
         lines.append(f"{count_text(count, 'picture')} unverified: nobody has checked that the labels are right")
+    return [fit(line, width) for line in lines]
+
+
+def result_lines(result: BatchResult, width: int) -> list[str]:
+    """Say what came of a file of requests, and what lies where in the folder."""
+    lines = [f"{count_text(result.lines, 'line')}: {count_text(result.pictures, 'picture')}, {result.errors} without"]
+    if result.refused:
+        lines.append(f"{result.refused} of those were refused: the judge did not see in them what was asked for")
+    lines.append(f"each line: {result.manifest}; labels: labels/ with data.yaml, {result.coco}")
     return [fit(line, width) for line in lines]
 
 

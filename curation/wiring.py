@@ -13,6 +13,7 @@ from typing import Any
 
 from curation import connection, foreign, loop, measure, mongod
 from curation.appearance import Looks
+from curation.cold_folder import ColdFolder
 from curation.config import TrainingSettings, load_config
 from curation.demo import FILE_COUNT, demo_files
 from curation.desk import Desk, Interview, Profile
@@ -21,7 +22,7 @@ from curation.gather import gather
 from curation.imports import Import, first_import, imports_of, placed, publish, take_in
 from curation.ledger import CONFIG_NAME, Ledger
 from curation.lock import holding
-from curation.painters import Painters, Permissions
+from curation.painters import Painters, Permissions, Weights
 from curation.progress import progress_of, waiting
 from curation.report import render
 from curation.store import Store, open_dataset
@@ -73,9 +74,11 @@ def desk_of(
     brought = imports_of(root)
     first = next((item.model_id for item in brought if item.model_id), None)
 
-    @lru_cache(maxsize=1)  # a generator takes its time to load
+    weights = Weights(config, profile.device, allowed)
+
+    @lru_cache(maxsize=1)  # the judge is tried once on what train looks like
     def painters_of(priors: Priors) -> Painters:
-        return Painters(root, priors, config, profile.device, allowed, warn)
+        return Painters(root, priors, weights, warn)
 
     with ExitStack() as stack:
         detector = detector_of(root, registry, profile)
@@ -96,7 +99,7 @@ def desk_of(
             produce=partial(_produce, root, painters_of),
             card=lambda priors, drawing: painters_of(priors).card(drawing),
             first=registry.get(first) if first else None,
-            network=_network(config.training.model),
+            network=network_of(config.training.model),
             warn=warn,
             look_at=partial(_look_at, root),
             embed=detector.embed,
@@ -120,7 +123,7 @@ def init(
 ) -> Import:
     """Make a workspace. It is one from its configuration on, and complete with its first import."""
     taken = UsageError(f"{folder} is a workspace already", hint="use another folder; curate add brings more photos")
-    if imports_of(folder):
+    if imports_of(folder) or ColdFolder(folder).is_there:
         raise taken
     if model and not model.is_file():
         raise UsageError(f"{model} is no file", hint="give the path of the detector's .pt file")
@@ -292,19 +295,27 @@ def warn(text: str) -> None:
 def _produce(
     root: Path, painters_of: Callable[[Priors], Painters], requests: Sequence[GenerationRequest], priors: Priors
 ) -> Sequence[SyntheticImage | Failure]:
-    done = 0
-    with progress_of("painting", clock=time.monotonic) as progress:
-
-        def count(more: int) -> None:
-            nonlocal done
-            done += more
-            progress(done, len(requests), "pictures")
-
+    with counted("painting", len(requests), "pictures") as progress:
         made = produce(
-            requests, painter_of=painters_of(priors), folder=root / "pictures", workspace=root, progress=count
+            requests, painter_of=painters_of(priors), folder=root / "pictures", workspace=root, progress=progress
         )
         return list(made)
 
 
-def _network(name: str) -> str:
+@contextmanager
+def counted(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """Give what is told how many more are done, and shows how far it is."""
+    done = 0
+    with progress_of(title, clock=time.monotonic) as progress:
+
+        def count(more: int) -> None:
+            nonlocal done
+            done += more
+            progress(done, total, unit)
+
+        yield count
+
+
+def network_of(name: str) -> str:
+    """Give what ultralytics makes a network of this name from."""
     return str(Path(__file__).with_name("tiny.yaml")) if name == "tiny" else name

@@ -20,13 +20,15 @@ def judge_by_rule(pictures: Sequence[SyntheticImage], *, settings: ReviewSetting
     settings = settings or ReviewSettings()
     looks = np.array([int(picture.look, 16) for picture in pictures], np.uint64)
     accepted: list[int] = []
+    kept = np.empty(len(looks), np.uint64)  # the looks of the accepted ones
     verdicts = []
     for number, picture in enumerate(pictures):
         reason = _flaw(picture, settings)
         if not reason:
-            alike = _alike(looks[number], looks[accepted], settings.max_look_bits)
+            alike = _alike(looks[number], kept[: len(accepted)], settings.max_look_bits)
             reason = _twin(picture, [pictures[accepted[row]] for row in alike])
         if not reason:
+            kept[len(accepted)] = looks[number]
             accepted.append(number)
         verdicts.append(Verdict(request_id=picture.request_id, accepted=not reason, reason=reason, reviewer=REVIEWER))
     return tuple(verdicts)

@@ -22,9 +22,8 @@ from pydantic import ValidationError
 
 from generation.label_files import Result, check_classes, write_dataset
 from generation.produce import Painter, produce
-from generation.records import Backend, DrawRequest, Failure
+from generation.records import Backend, DrawRequest, Failure, identified
 from training.errors import DataError, UsageError
-from training.files import digest_of
 from training.records import Record
 from training.source import BadItem, checked_name, printable
 
@@ -195,6 +194,10 @@ def _values(text: bytes | None) -> dict[str, Any]:
         raise BadItem(f"not JSON: {printable(str(error), 100)}") from error
     if not isinstance(values, dict):
         raise BadItem("not a request: the line is no JSON object")
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadItem("not text: half of a character stands alone") from error
     return values
 
 
@@ -215,18 +218,16 @@ def _request(values: dict[str, Any]) -> DrawRequest:
             raise BadItem(f"bad box: that of object {place} must have x1 < x2 and y1 < y2, all within 0–1")
         if checked_name(one.label) != one.label:
             raise BadItem(f"not a class name: {one.label!r} has space around it")
+    for words in (request.prompt, request.negative_prompt, *(one.phrase for one in request.objects)):
+        if not (words.isprintable() and (words.strip() or words == request.negative_prompt)):
+            raise BadItem(f"not printable: {printable(words, 40)}")
     return request
 
 
 def _identified(request: DrawRequest, generator: str) -> DrawRequest:
     """Give the request with its generator and its id; raises `BadItem` where it has others."""
-    if request.request_id not in ("", _id_of(request)):
+    if request.request_id not in ("", identified(request).request_id):
         raise BadItem("wrong request_id: it is not the digest of the rest; leave it out")
     if request.generator not in ("", generator) and generator:
         raise BadItem(f"for another generator: it was planned for {printable(request.generator)}, this is {generator}")
-    named = request.model_copy(update={"generator": request.generator or generator})
-    return named.model_copy(update={"request_id": _id_of(named)})
-
-
-def _id_of(request: DrawRequest) -> str:
-    return digest_of(request.model_dump(mode="json", exclude={"request_id"}))
+    return identified(request.model_copy(update={"generator": request.generator or generator}))

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from generation.prompts import phrase, prompt
-from generation.records import DrawObject, DrawRequest, ObjectCheck, SizeBin
+from generation.records import DrawObject, DrawRequest, ObjectCheck, SizeBin, identified
 from generation.vocabulary import Vocabulary
 from training.boxes import Floats
-from training.files import digest_of
 from training.records import Record
 
 SIDES: dict[SizeBin, float] = {"medium": 0.15, "large": 0.36}
@@ -32,6 +31,8 @@ class CardRow(Record):
     drawn: int
     judged: int
     """Of those asked for, the ones that the judge could say something about."""
+    failed: int
+    """Of those asked for, the ones whose picture could not be drawn at all."""
 
 
 class CapabilityCard(Record):
@@ -43,10 +44,11 @@ class CapabilityCard(Record):
     def against(self, label: str, size: SizeBin | None) -> str | None:
         """Say why pictures of a class and size are not to be asked for; None where they may be, or nothing is known."""
         rows = [row for row in self.rows if row.label == label and size in (None, row.size)]
-        drawn, judged = sum(row.drawn for row in rows), sum(row.judged for row in rows)
-        if drawn >= MIN_DRAWN_SHARE * judged:
+        drawn = sum(row.drawn for row in rows)
+        tried = sum(row.judged + row.failed for row in rows)
+        if drawn >= MIN_DRAWN_SHARE * tried:
             return None
-        return f"the generator drew {drawn} of {judged} {f'{size} ' if size else ''}{label} where they were asked for"
+        return f"the generator drew {drawn} of {tried} {f'{size} ' if size else ''}{label} where they were asked for"
 
 
 def card_requests(vocabulary: Vocabulary, classes: Sequence[str], *, generator: str) -> tuple[DrawRequest, ...]:
@@ -62,13 +64,14 @@ def card_of(
     for request, seen in zip(requests, checks, strict=True):
         wish = request.objects[0]
         size: SizeBin = "large" if wish.xyxy[2] - wish.xyxy[0] > SIDES["medium"] + 0.01 else "medium"
-        row = counts.setdefault((wish.label, size), [0, 0, 0])
+        row = counts.setdefault((wish.label, size), [0, 0, 0, 0])
         row[0] += len(request.objects)
+        row[3] += 0 if seen else len(request.objects)
         row[1] += sum(check.verdict in ("found", "moved") for check in seen)
         row[2] += sum(check.verdict != "unjudged" for check in seen)
     rows = tuple(
-        CardRow(label=label, size=size, asked=asked, drawn=drawn, judged=judged)
-        for (label, size), (asked, drawn, judged) in counts.items()
+        CardRow(label=label, size=size, asked=asked, drawn=drawn, judged=judged, failed=failed)
+        for (label, size), (asked, drawn, judged, failed) in counts.items()
     )
     return CapabilityCard(generator=generator, rows=rows)
 
@@ -78,6 +81,7 @@ def card_lines(card: CapabilityCard) -> list[str]:
     lines = ["what the generator can draw, as the judge sees it:"]
     for row in card.rows:
         seen = f"{row.drawn} of {row.judged}" if row.judged else "the judge cannot see this class"
+        seen = f"{row.failed} of {row.asked} could not be drawn" if row.failed else seen
         lines.append(f"  {row.size} {row.label}: {seen}")
     return lines
 
@@ -112,4 +116,4 @@ def _request(label: str, boxes: Floats, vocabulary: Vocabulary, generator: str, 
         objects=objects,
         attributes=place,
     )
-    return request.model_copy(update={"request_id": digest_of(request.model_dump(mode="json", exclude={"request_id"}))})
+    return identified(request)

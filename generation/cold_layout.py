@@ -20,7 +20,7 @@ from pydantic import Field
 
 from generation.grounding import MIN_BOX_SHARE, SLOTS
 from generation.prompts import cover, factors_of, phrase, prompt
-from generation.records import Corners, DrawObject, DrawRequest
+from generation.records import Corners, DrawObject, DrawRequest, identified
 from generation.vocabulary import ClassWords, Vocabulary
 from training.boxes import Bools, Floats, Ints
 from training.files import digest_of
@@ -78,8 +78,7 @@ def plan_cold(
                 ),
                 attributes=attributes,
             )
-            wishes = request.model_dump(mode="json", exclude={"request_id"})
-            yield request.model_copy(update={"request_id": digest_of(wishes)})
+            yield identified(request)
 
 
 @dataclass(frozen=True)

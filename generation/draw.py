@@ -61,9 +61,11 @@ class _Work:
     """Classes of the objects whose places were painted over."""
 
     @property
-    def is_wanting(self) -> bool:
-        """Say whether something that was asked for is not there."""
-        return self.checked is not None and bool(self.checked.missing or self.checked.flaw)
+    def rank(self) -> int:
+        """Say how good it is: 2 for a picture to be kept, 1 for one that can be mended, 0 for none."""
+        if isinstance(self.drawing, PaintFailure) or self.checked is None or self.checked.flaw:
+            return 0
+        return 2 if not self.checked.missing else int(_can_be_mended(self.request, self.checked))
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,9 @@ class DrawPainter:
         work = self._drawn(wanted, attempt=1)
         if self.verification:
             for attempt in range(2, self.verification.settings.max_tries + 1):
-                again = [one.request for one in work if one.is_wanting]
-                work = _merged(work, self._drawn(again, attempt=attempt))
-            work = _merged(work, self._painted_over([one for one in work if _can_be_mended(one)]))
+                again = [one.request for one in work if one.rank < 2]
+                work = _better(work, self._drawn(again, attempt=attempt))
+            work = _better(work, self._painted_over([one for one in work if one.rank == 1]))
         return [self._finished(one) for one in work]
 
     def _drawn(self, requests: Sequence[DrawRequest], *, attempt: int) -> list[_Work]:
@@ -120,11 +122,11 @@ class DrawPainter:
             replace(
                 one,
                 request=_without(one.request, rows),
-                drawing=picture if isinstance(picture, PaintFailure) else replace(drawing, pixels=picture),
+                drawing=picture if isinstance(picture, PaintFailure) else _changed(drawing, picture, region),
                 painted_over=tuple(one.request.objects[row].label for row in rows),
                 checked=None,
             )
-            for one, drawing, rows, picture in zip(work, drawings, missing, made, strict=True)
+            for one, drawing, rows, region, picture in zip(work, drawings, missing, regions, made, strict=True)
         ]
         return self._looked_at(mended)
 
@@ -149,22 +151,28 @@ class DrawPainter:
         )
 
 
-def _merged(before: Sequence[_Work], after: Sequence[_Work]) -> list[_Work]:
-    """Put later work in the place of the earlier work on the same request; the request may have lost objects."""
+def _better(before: Sequence[_Work], after: Sequence[_Work]) -> list[_Work]:
+    """Put later work in the place of earlier work on the same request, unless it is worse."""
     later = {one.request.request_id: one for one in after}
-    return [later.get(one.request.request_id, one) for one in before]
+    paired = [(one, later.get(one.request.request_id, one)) for one in before]
+    return [second if second.rank >= first.rank else first for first, second in paired]
 
 
-def _can_be_mended(work: _Work) -> bool:
-    """Say whether something of what was asked for is there, something is not, and nothing else is wrong."""
-    checked = work.checked
-    return bool(checked and checked.missing and not checked.flaw and _is_there(work.request, checked))
+def _can_be_mended(request: DrawRequest, checked: Checked) -> bool:
+    """Say whether the first object, which the picture is made for, or another of its class is there.
 
-
-def _is_there(request: DrawRequest, checked: Checked) -> bool:
-    """Say whether the first object, which the picture is made for, or another of its class is there."""
+    An object that the judge cannot see might be painted over together with what is missing, and nobody would know.
+    """
+    if checked.unjudged:
+        return False
     wanted = request.objects[0].label
     return any(wish.label == wanted for row, wish in enumerate(request.objects) if row not in checked.missing)
+
+
+def _changed(drawing: Drawing, pixels: Pixels, region: Floats) -> Drawing:
+    """Give a drawing of which a region was painted once more."""
+    painted = None if drawing.painted is None else np.concatenate([drawing.painted, region])
+    return replace(drawing, pixels=pixels, painted=painted)
 
 
 def _places(checked: Checked) -> Floats:

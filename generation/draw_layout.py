@@ -21,7 +21,7 @@ from generation.grounding import SLOTS
 from generation.groups import JOINED_SHARE, MAX_TOGETHER, carried, frames
 from generation.priors import MIN_SIDE_PX, SIZE_JITTER, Priors, backgrounds, covers_pairwise, size_bounds_px2
 from generation.prompts import cover, factors_of, phrase, prompt
-from generation.records import Brief, DrawBackend, DrawObject, DrawRequest
+from generation.records import Brief, DrawBackend, DrawObject, DrawRequest, identified
 from generation.vocabulary import Vocabulary
 from generation.windows import MAX_FEATHER_PX
 from training.boxes import Floats, Ints, area
@@ -282,4 +282,4 @@ def _identified(
         bare=scene.bare.tolist(),
         attributes=dict(attributes),
     )
-    return request.model_copy(update={"request_id": digest_of(request.model_dump(mode="json", exclude={"request_id"}))})
+    return identified(request)

@@ -23,7 +23,7 @@ from training.files import digest_of
 
 MIN_SCORE = 0.01
 """Sightings below it are left out: far below any bound that a calibration finds."""
-MAX_SIGHTINGS = 300
+MAX_SIGHTINGS = 100  # of a class in a picture
 """The best so many of a picture are given; a place in the picture can be several classes."""
 BATCH_COUNT = 8
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
@@ -158,8 +158,11 @@ def best_of(scores: Floats, corners: Floats) -> Sighting:
     """Choose among scores (k, c) of boxes (k, 4) and classes: the best that are not below the floor, surest first."""
     has_area = ((corners[:, 2:] - corners[:, :2]) > 0).all(axis=1, keepdims=True)
     box, label = np.nonzero((scores >= MIN_SCORE) & has_area)
-    order = np.argsort(-scores[box, label], kind="stable")[:MAX_SIGHTINGS]
-    box, label = box[order], label[order]
+    order = np.lexsort((-scores[box, label], label))  # scores of two classes do not compare: each has its own places
+    place = np.arange(len(order)) - np.searchsorted(label[order], label[order])
+    kept = order[place < MAX_SIGHTINGS]
+    kept = kept[np.argsort(-scores[box[kept], label[kept]], kind="stable")]
+    box, label = box[kept], label[kept]
     return Sighting(label=label, xyxy=corners[box], score=scores[box, label])
 
 
@@ -198,7 +201,7 @@ def _told_of(folder: Path) -> Iterator[None]:
     """Turn what the libraries raise about a folder's files into one sentence."""
     try:
         yield
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise _mixed(folder, (str(error).strip().splitlines() or [type(error).__name__])[0]) from error
 
 

@@ -94,9 +94,12 @@ def _refuse_other_kinds(path: Path) -> None:
         config: Any = json.loads(path.read_bytes())
     except ValueError as error:
         raise ModelError(f"{path} is not JSON: {error}", hint="fetch the file again") from error
-    kind = config.get("model_type") if isinstance(config, dict) else None
+    whole = config if isinstance(config, dict) else {}
+    kind = whole.get("model_type")
     if kind not in KINDS:
         raise ModelError(
             f"{path.parent} holds a model of the kind {kind!r}, and a judge is OWLv2 or OWL-ViT",
             hint=f"use weights such as {JUDGE_ID}",
         )
+    if not all(isinstance(whole.get(part, {}), dict) for part in ("vision_config", "text_config")):
+        raise ModelError(f"{path} is no configuration of a judge", hint="fetch the file again")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from generation.paste import turned_size
 from generation.priors import MIN_PLACES, SIZE_JITTER, Priors, backgrounds, covers_pairwise, size_bounds_px2
-from generation.records import Brief, Corners, PasteObject, PasteRequest
+from generation.records import Brief, Corners, PasteObject, PasteRequest, identified
 from training.boxes import Bools, Floats, Ints, area
 from training.errors import DataError
 from training.files import digest_of
@@ -198,7 +198,7 @@ def _identified(
         labels_digest=priors.labels_digest([background, *cut_from]),
         objects=objects,
     )
-    return request.model_copy(update={"request_id": digest_of(request.model_dump(mode="json", exclude={"request_id"}))})
+    return identified(request)
 
 
 def _seed(brief: Brief, index: int, seed: int) -> int:

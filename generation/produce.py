@@ -25,6 +25,7 @@ from training.files import digest_of, digest_of_file, write_bytes, write_text
 
 MIN_TRIED = 20  # before this many requests, failures are not yet a pattern
 MAX_FAILED_SHARE = 0.5
+MAX_WAITING = 256  # finished pictures wait for a batch of missing ones to fill, but not for ever
 WRITERS = 4  # files wait for the disk side by side, while the next picture is painted
 
 
@@ -74,10 +75,10 @@ def produce(
     A picture is `<request_id[:2]>/<request_id>.jpg` below the folder, which lies in the workspace. Its note, beside it,
     is written after it: a request whose note fits its picture is never painted again, so this can be killed at any
     moment and called again. Failures leave no note and are tried again. `painter_of` is called only where something is
-    to be painted; `progress` is told 1 after each request. Raises `CurateError` when, of at least 20 requests, more
-    than half could not be painted or every one was refused by the judge, and when the disk cannot be written.
+    to be painted; `progress` is told 1 after each request. Raises `CurateError` when more than half of at least 20
+    requests could not be painted, refused ones not counted, and when the disk cannot be written.
     """
-    tally = _Tally()
+    tried, failed = 0, 0
     with ThreadPoolExecutor(WRITERS) as writers:
         desk = _Desk(folder, workspace, writers)
         started = (
@@ -86,43 +87,15 @@ def produce(
             for future in desk.started(group, partial(painter_of, backend))
         )
         for outcome in _in_turn(started, ahead_count=2 * WRITERS):
-            tally.count(outcome)
+            tried += 1
+            failed += isinstance(outcome, Failure) and not outcome.refused
+            if isinstance(outcome, Failure) and tried >= MIN_TRIED and failed > MAX_FAILED_SHARE * tried:
+                raise CurateError(
+                    f"{failed} of {tried} pictures could not be made, the last because {outcome.reason}",
+                    hint="finished pictures are kept: remove the cause and run the command again",
+                )
             progress(1)
             yield outcome
-    tally.close()
-
-
-class _Tally:
-    """Counts what came of requests, and says when going on is pointless."""
-
-    def __init__(self) -> None:
-        self.tried, self.refused, self.failed, self.reason = 0, 0, 0, ""
-
-    def count(self, outcome: Outcome) -> None:
-        self.tried += 1
-        if isinstance(outcome, Failure):
-            self.refused += outcome.refused
-            self.failed += not outcome.refused
-            self.reason = outcome.reason
-        if self.tried >= MIN_TRIED:
-            self._check()
-
-    def close(self) -> None:
-        """Check once more at the end, where there were too few requests to see a pattern before."""
-        if self.refused:
-            self._check()
-
-    def _check(self) -> None:
-        if self.refused == self.tried:
-            raise CurateError(
-                f"{self.refused} of {self.tried} pictures were refused, the last because {self.reason}",
-                hint="look at what the generator paints; no check is weakened to let such pictures through",
-            )
-        if self.failed > MAX_FAILED_SHARE * self.tried:
-            raise CurateError(
-                f"{self.failed} of {self.tried} pictures could not be made, the last because {self.reason}",
-                hint="finished pictures are kept: remove the cause and run the command again",
-            )
 
 
 def _in_turn(started: Iterable[Future[Outcome]], *, ahead_count: int) -> Iterator[Outcome]:
@@ -149,13 +122,14 @@ class _Desk:
     ) -> Iterator[Future[Outcome]]:
         """Give what is there, and paint what is not, as much at once as the painter likes; in the order of requests."""
         waiting: list[tuple[GenerationRequest, SyntheticImage | None]] = []
+        missing = 0
         for request in requests:
             path = self._path(request)
             waiting.append((request, _finished(path, self._name(path))))
-            missing = sum(finished is None for _, finished in waiting)
-            if not missing or missing == painter().batch_count:
+            missing += waiting[-1][1] is None
+            if not missing or missing == painter().batch_count or len(waiting) == MAX_WAITING:
                 yield from self._flush(waiting, painter)
-                waiting = []
+                waiting, missing = [], 0
         yield from self._flush(waiting, painter)
 
     def _flush(

@@ -154,14 +154,23 @@ def narrowed(
     * A phrase of unknown origin is taken if it prints, has at most 8 words, and slots only for attributes of the class;
       one without a slot for a wanted attribute would leave the brief's point to chance, and is left out. Where none is
       left, the vocabulary's own stay. Attributes that no phrase names any more are no longer varied.
-    * A wanted value need not be in the vocabulary, but prints and has at most 8 words, or is left out. A new name
+    * A wanted value is in the vocabulary, or prints and has at most 8 words, or is left out. A new name
       without a dot becomes part of the scene, and of every prompt: {"scene": ["wet floor"]}; one without a value that
       fits is left out.
 
     Raises `ConfigError` for an attribute that no class has, and where a factor keeps no value.
     """
-    limits = {name: tuple(value for value in dict.fromkeys(values) if _fits(value)) for name, values in wanted.items()}
-    known = {f"{one}.{name}" for one, words in vocabulary.classes.items() for name in words.attributes}
+    attributes = {
+        f"{one}.{name}": values
+        for one, words in vocabulary.classes.items()
+        for name, values in words.attributes.items()
+    }
+    said = attributes | vocabulary.scene | {"place": vocabulary.place}
+    limits = {
+        name: tuple(value for value in dict.fromkeys(values) if value in said.get(name, ()) or _fits(value))
+        for name, values in wanted.items()
+    }
+    known = attributes.keys()
     new = {name for name in limits if name not in {*known, *vocabulary.scene, "place"} and "." not in name}
     limits = {name: values for name, values in limits.items() if values or name not in new}
     for name, values in limits.items():

@@ -1,9 +1,10 @@
 """What generation writes down: what is wanted, what was asked for, what came back, and what it was judged to be."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
 
+from training.files import digest_of
 from training.records import Record
 
 Corners = tuple[float, float, float, float]
@@ -106,6 +107,15 @@ class DrawRequest(Record):
     """Parts of the photo that are painted anew without an object, so that a seam is no sign of one."""
     attributes: dict[str, str] = Field(default_factory=dict)
     """What was planned for the picture: `{"light": "dusk", "vest.colour": "orange"}`."""
+
+
+Request = TypeVar("Request", PasteRequest, DrawRequest)
+
+
+def identified(request: Request) -> Request:
+    """Give a request with the digest of all the rest as its id."""
+    rest = request.model_dump(mode="json", exclude={"request_id"})
+    return request.model_copy(update={"request_id": digest_of(rest)})
 
 
 GenerationRequest = PasteRequest | DrawRequest

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from pydantic import ValidationError
 
 from generation.artist import Artist, Drawing
 from generation.calibration import Calibration, calibrate
@@ -16,7 +18,9 @@ from generation.sighting import Judge
 from generation.vocabulary import Vocabulary
 from training.boxes import Ints
 from training.files import digest_of, write_text
+from training.records import Record
 
+R = TypeVar("R", bound=Record)
 PHOTOS_OF_CLASS = 40  # enough to tell a judge that sees a class from one that does not
 AT_ONCE = 16
 
@@ -38,8 +42,8 @@ def try_judge(
     phrases = [vocabulary.judged_as(label) for label in priors.classes]
     rows = _photos_to_try(priors)
     path = folder / f"{digest_of([judge.name, phrases, priors.labels_digest(rows.tolist())])}.json"
-    if path.is_file():
-        return Calibration.model_validate_json(path.read_bytes())
+    if known := read_record(path, Calibration):
+        return known
     sightings = []
     for start in range(0, len(rows), AT_ONCE):
         part = rows[start : start + AT_ONCE].tolist()
@@ -48,6 +52,14 @@ def try_judge(
     found = calibrate(sightings, priors.labels_on(rows), classes=priors.classes, judge=judge.name)
     write_text(path, found.model_dump_json(indent=2) + "\n")
     return found
+
+
+def read_record(path: Path, kind: type[R]) -> R | None:
+    """Give what was kept; None where nothing was, or something else: then it is found out anew."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def try_generator(
@@ -63,8 +75,8 @@ def try_generator(
     """
     requests = card_requests(verification.vocabulary, verification.classes, generator=generator)
     checks: list[tuple[ObjectCheck, ...]] = []
-    for start in range(0, len(requests), artist.batch_count):
-        part = requests[start : start + artist.batch_count]
+    while len(checks) < len(requests):  # the batch may shrink on the way
+        part = requests[len(checks) : len(checks) + artist.batch_count]
         drawings = artist.draw(part, attempt=1)
         shown = [drawing for drawing in drawings if isinstance(drawing, Drawing)]
         seen = iter(verification.look([drawing.pixels for drawing in shown]) if shown else ())

@@ -17,12 +17,13 @@ from curation.documents import Photos
 from curation.judging import Studied
 from curation.ledger import Ledger, RoundFolder
 from curation.loop import play, play_rounds
-from curation.records import Condition, Decision, Findings, Measured
+from curation.records import Briefs, Condition, Decision, Findings, Measured
 from curation.results import Decisions
 from curation.steps import write_briefs
-from generation.records import PasteRequest, PictureLabel, SyntheticImage
+from generation.card import SIDES, CapabilityCard, CardRow
+from generation.records import Failure, PasteRequest, PictureLabel, SyntheticImage
 from training.boxes import BoxTable, ImageTable, Ints
-from training.errors import StepChanged
+from training.errors import CurateError, StepChanged
 from training.files import digest_of
 from training.records import Arm, Evaluation, FitSettings, ImageSet, ModelVersion
 
@@ -98,6 +99,8 @@ class World:
         self.judged: list[tuple[str, str]] = []
         self.said: list[str] = []
         self.finds_squares = "candidate"
+        self.cards: list[str] = []
+        self.draws_squares, self.refuses = True, False
 
     def desk(self, config: dict[str, Any] | None = None, profile: Profile = MACHINE) -> Desk:
         settings: Config = parse_config(config or {}, name="curate.yaml")
@@ -105,7 +108,7 @@ class World:
         return Desk(
             ledger=self.ledger, config=settings, profile=profile, registry=registry, board=lambda: self.board,
             predict=self.predict, train=self.train, produce=self.produce, first=self.given, network="tiny.yaml",
-            card=lambda priors, drawing: None, warn=self.said.append, look_at=looks, embed=vectors,
+            card=self.card, warn=self.said.append, look_at=looks, embed=vectors,
             read_photo=None, encode_jpeg=None, interview=None, chat=None,
         )  # type: ignore[arg-type]  # fmt: skip
 
@@ -130,7 +133,15 @@ class World:
         self.trained.append((arm, lessons, settings, tuple(classes)))
         return self.version(arm.name, classes)
 
-    def produce(self, requests: Sequence[PasteRequest], _priors: Any) -> list[SyntheticImage]:
+    def card(self, _priors: Any, drawing: str) -> CapabilityCard:
+        self.cards.append(drawing)
+        drawn = 15 if self.draws_squares else 1
+        rows = tuple(CardRow(label="square", size=size, asked=15, drawn=drawn, judged=15, failed=0) for size in SIDES)
+        return CapabilityCard(generator=drawing, rows=rows)
+
+    def produce(self, requests: Sequence[PasteRequest], _priors: Any) -> list[SyntheticImage | Failure]:
+        if self.refuses:
+            return [Failure(request_id=one.request_id, reason="square missing", refused=True) for one in requests]
         return [
             SyntheticImage(
                 request_id=request.request_id, brief_id=request.brief_id, finding_id=request.finding_id,
@@ -339,3 +350,54 @@ def test_a_finding_about_an_attribute_that_train_does_not_have_is_left_to_people
     only = Findings(findings=(muddy,), split="val", min_effect=0.1, max_q=0.05)
     made = write_briefs(world.desk(SMALL), studied, only, None, None)
     assert [(action.action, action.reason) for action in made.actions] == [("label", "pasting cannot vary dirt: muddy")]
+
+
+DRAWN = SMALL | {"generator": {"backend": "gligen"}}
+
+
+def squares(folder: RoundFolder) -> list[tuple[str | None, str]]:
+    briefs = folder.read("brief", Briefs)
+    assert briefs is not None
+    return [(brief.backend, brief.reason) for brief in briefs.briefs if brief.label == "square"]
+
+
+def test_whole_pictures_are_drawn_of_what_the_generator_can_draw(world: World) -> None:
+    ((backend, _),) = squares(play(world.desk(DRAWN), "analyze", may_review=False))
+    assert backend == "gligen"
+    play(world.desk(DRAWN), "analyze", may_review=False)
+    assert len(world.cards) == 1, "it is found out once"
+
+
+def test_what_the_generator_cannot_draw_is_painted_into_photos_and_says_why(world: World) -> None:
+    world.draws_squares = False
+    ((backend, reason),) = squares(play(world.desk(DRAWN), "analyze", may_review=False))
+    assert backend == "gligen-inpaint"
+    assert "the generator drew 2 of 30 square where they were asked for" in reason
+
+
+NO_CARD = {"pasting": {}, "into photos": {"backend": "gligen-inpaint"}}
+
+
+@pytest.mark.parametrize("generator", NO_CARD.values(), ids=NO_CARD)
+def test_no_card_is_made_where_no_whole_picture_is_drawn(world: World, generator: dict[str, str]) -> None:
+    play(world.desk(SMALL | {"generator": generator}), "analyze", may_review=False)
+    play(world.desk(DRAWN | {"verify": {"backend": "none"}}), "evaluate", may_review=False)
+    assert world.cards == []
+
+
+def test_after_the_briefs_another_generator_is_refused_before_it_paints_anything(world: World) -> None:
+    play(world.desk(SMALL), "analyze", may_review=False)
+    with pytest.raises(StepChanged, match="step 'brief' of round 1"):
+        play(world.desk(DRAWN), "analyze", may_review=False)
+    assert world.cards == []
+
+
+def test_a_round_whose_every_picture_is_refused_stops_and_can_go_on(world: World) -> None:
+    world.refuses = True
+    with pytest.raises(
+        CurateError, match=r"(\d+) of \1 pictures were refused, the last because square missing"
+    ) as error:
+        play(world.desk(SMALL), "generate", may_review=False)
+    assert error.value.exit_code == 4
+    world.refuses = False
+    assert play(world.desk(SMALL), "generate", may_review=False).finished("generate")

@@ -28,7 +28,7 @@ def test_a_round_goes_from_photos_to_a_verdict_command_by_command(workspace: Pat
 
     status = _status(workspace)
     assert status["rounds"][0]["decision"] == decision["outcome"]
-    assert _not_done(workspace) == {"consult"}, "no language model was asked"
+    assert _not_done(workspace) == {"card", "consult"}, "nothing was drawn, and no language model was asked"
     assert status["champion"] == decision["champion"]
 
     _arms_are_equal(workspace)
@@ -58,7 +58,7 @@ def _a_verdict_that_is_known_beforehand_needs_no_training(workspace: Path) -> No
     (workspace / "curate.yaml").write_text(settings.replace("min_photos: 2", "min_photos: 9"))
     decision = json.loads(curate("retrain", "--redo", "mix", "--yes", "-C", workspace, "--json"))
     assert "no class is on 9 of them" in decision["sentence"]
-    assert _not_done(workspace) == {"consult", "mix", "control", "candidate", "compare"}
+    assert _not_done(workspace) == {"card", "consult", "mix", "control", "candidate", "compare"}
 
 
 def _not_done(workspace: Path) -> set[str]:

@@ -62,8 +62,10 @@ def test_what_cannot_be_drawn_is_not_asked_for(name):
     assert said is None if reason is None else reason in said
 
 
-def test_a_picture_that_could_not_be_drawn_counts_as_nothing_judged():
+def test_pictures_that_could_not_be_drawn_are_held_against_the_generator():
     empty = card_of(REQUESTS, [() for _ in REQUESTS], generator="g")
-    assert [row.judged for row in empty.rows] == [0, 0, 0, 0]
+    assert [(row.judged, row.failed) for row in empty.rows] == [(0, 15)] * 4
+    assert "drew 0 of 15" in empty.against("cone", "large")
     assert CapabilityCard.model_validate_json(empty.model_dump_json()) == empty
-    assert "cannot see" in "\n".join(card_lines(empty))
+    assert "15 of 15 could not be drawn" in "\n".join(card_lines(empty))
+    assert "cannot see" in "\n".join(card_lines(card(lambda _: "unjudged")))

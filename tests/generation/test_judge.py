@@ -145,11 +145,19 @@ def test_a_place_may_be_several_classes_and_only_the_best_are_given():
     boxes = np.tile([0.1, 0.1, 0.2, 0.2], (200, 1))
     boxes[-1] = [0.1, 1.0, 0.2, 1.0]
     seen = best_of(scores, boxes)
-    assert len(seen.score) == MAX_SIGHTINGS
+    assert len(seen.score) == 2 * MAX_SIGHTINGS
     assert seen.score[0] == scores[-2, 0]
-    assert seen.score[-1] == scores[-1 - MAX_SIGHTINGS // 2, 0]
+    assert seen.score[-1] == scores[-1 - MAX_SIGHTINGS, 0]
     assert sorted(seen.label[:2]) == [0, 1]
+    assert (np.diff(seen.score) <= 0).all()
     assert not len(best_of(np.full((5, 2), MIN_SCORE - 1e-6), boxes[:5]).score)
+
+
+def test_a_crowd_of_one_class_pushes_no_other_out():
+    scores = np.zeros((3 * MAX_SIGHTINGS, 2))
+    scores[:, 0], scores[7] = 0.5, [0, 0.05]
+    boxes = np.tile([0.1, 0.1, 0.2, 0.2], (len(scores), 1))
+    assert (best_of(scores, boxes).label == 1).sum() == 1
 
 
 def test_a_picture_is_seen_alike_alone_and_in_a_batch(judge):
@@ -282,6 +290,8 @@ def with_more_words(folder):
         (with_config(model_type="grounding-dino"), "of the kind 'grounding-dino'"),
         (lambda folder: (folder / "config.json").write_text("{"), r"config\.json is not JSON"),
         (lambda folder: (folder / "config.json").write_text("[]"), "of the kind None"),
+        (with_config(vision_config=3), "is no configuration of a judge"),
+        (lambda folder: (folder / "preprocessor_config.json").write_text("[]"), "cannot be used as a judge"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "cannot be used as a judge"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"cut off"), r"model\.safetensors is damaged"),
         (with_fewer_tensors, r"lacks 1 tensors, such as class_head\.dense0\.weight"),
