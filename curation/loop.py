@@ -96,7 +96,16 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
         generate=wish,
         **desk.drawing_settings(needed=any(brief.backend not in (None, "paste") for brief in briefs.briefs)),
     )
-    batch = once("generate", Batch, lambda: steps.generate(desk, frozen, planned), images, planned)
+    batch = once(
+        "generate",
+        Batch,
+        lambda: steps.generate(desk, frozen, planned, champion),
+        images,
+        planned,
+        champion,
+        evaluate=config.evaluate,
+        training=desk.sight,
+    )
     if until == "generate":
         return folder
 

@@ -188,6 +188,18 @@ class Batch(Record):
     """Of those that failed: painted, but the judge did not see in them what was asked for."""
     verified: dict[Verified, int] = Field(default_factory=dict)
     """Pictures by why their labels may be believed."""
+    disputed: tuple[str, ...] = ()
+    """Request ids of the pictures in which the judge sees an object that the champion does not find."""
+
+
+class Disputed(Record):
+    """Pictures in which the judge sees what the champion misses, and what people say of them."""
+
+    pictures: int
+    reviewed: int
+    """By people."""
+    right: int
+    """Of those, the ones that people accepted."""
 
 
 class Review(Record):
@@ -199,6 +211,8 @@ class Review(Record):
     rejected: int
     reasons: dict[str, int]
     """Rejected pictures by reason."""
+    disputed: Disputed | None = None
+    """None where there are no such pictures."""
 
 
 class Difference(Record):

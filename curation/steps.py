@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from curation import decide
+from curation import decide, disputed
 from curation.brief import Words, make_briefs
 from curation.compare import Contender
 from curation.consultation import Consulted
@@ -145,7 +145,7 @@ def _requests(desk: Desk, brief: Brief, priors: Priors, seed: int) -> Sequence[G
     )
 
 
-def generate(desk: Desk, frozen: Frozen, planned: Plan) -> Batch:
+def generate(desk: Desk, frozen: Frozen, planned: Plan, champion: ModelVersion) -> Batch:
     """Make the pictures, and show them in FiftyOne."""
     requests = frozen.folder.load_lines(planned.requests, GENERATION_REQUEST)
     made = desk.produce(requests, frozen.priors) if requests else ()
@@ -165,13 +165,27 @@ def generate(desk: Desk, frozen: Frozen, planned: Plan) -> Batch:
         failed=len(failures),
         refused=sum(failure.refused for failure in failures),
         verified=dict(Counter(picture.verified for picture in pictures)),
+        disputed=_disputed(desk, frozen, champion, [picture for picture in pictures if picture.verified == "judged"]),
     )
+
+
+def _disputed(desk: Desk, frozen: Frozen, champion: ModelVersion, judged: Sequence[SyntheticImage]) -> tuple[str, ...]:
+    """Give the ids of the pictures in which the judge sees an object that the champion does not find."""
+    if not judged:
+        return ()
+    classes = frozen.image_set.classes
+    images, labels = disputed.tables_of(judged, classes)
+    (predictions,) = desk.predict([champion], images, np.arange(len(images)), classes)
+    min_score = desk.config.evaluate.min_score
+    held = disputed.holds_missed(labels, predictions, image_count=len(images), min_score=min_score)
+    return tuple(images.id[held].tolist())
 
 
 def review(desk: Desk, frozen: Frozen, batch: Batch) -> Review:
     """Decide on every picture: by hand where somebody has, else by rule."""
     pictures = frozen.folder.load_lines(batch.pictures, SyntheticImage)
     verdicts: list[Verdict] = []
+    by_hand: dict[str, bool] = {}
     if pictures:
         board = desk.board()
         by_hand = _collect(desk.ledger.root / "decisions.json", board)
@@ -183,6 +197,7 @@ def review(desk: Desk, frozen: Frozen, batch: Batch) -> Review:
         accepted=len(verdicts) - len(reasons),
         rejected=len(reasons),
         reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        disputed=disputed.count_disputed(batch.disputed, by_hand) if batch.disputed else None,
     )
 
 

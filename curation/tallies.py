@@ -31,6 +31,8 @@ def batch_lines(batch: Batch, width: int) -> list[str]:
         lines.append(f"{batch.refused} of the failed were refused: the judge did not see in them what was asked for")
     if count := batch.verified.get("unverified"):
         lines.append(f"{count_text(count, 'picture')} unverified: nobody has checked that the labels are right")
+    if batch.disputed:
+        lines.append(f"in {count_text(len(batch.disputed), 'picture')} the judge sees what the champion does not find")
     return [fit(line, width) for line in lines]
 
 
@@ -47,4 +49,7 @@ def review_lines(review: Review, width: int) -> list[str]:
     """Say how many pictures were accepted, and why the others were not."""
     lines = [f"{count_text(review.accepted, 'picture')} accepted, {review.rejected} rejected"]
     lines += [f"  {count:4d}  {reason}" for reason, count in sorted(review.reasons.items(), key=lambda item: -item[1])]
+    if review.disputed and review.disputed.reviewed:
+        accepted = f"{review.disputed.right} of {review.disputed.reviewed} that people reviewed"
+        lines.append(f"pictures in which the judge sees what the champion does not find: {accepted} were accepted")
     return [fit(printable(line), width) for line in lines]

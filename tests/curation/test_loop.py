@@ -17,7 +17,7 @@ from curation.documents import Photos
 from curation.judging import Studied
 from curation.ledger import Ledger, RoundFolder
 from curation.loop import play, play_rounds
-from curation.records import Briefs, Condition, Decision, Findings, Measured
+from curation.records import Batch, Briefs, Condition, Decision, Disputed, Findings, Measured, Review
 from curation.results import Decisions
 from curation.steps import write_briefs
 from generation.card import SIDES, CapabilityCard, CardRow
@@ -74,12 +74,15 @@ class Board:
 
     def __init__(self, read: Photos) -> None:
         self.read, self.views = read, {}
+        self.decided: dict[str, bool] = {}
 
     def read_photos(self) -> Photos:
         return self.read
 
     def read_decisions(self) -> Decisions:
-        return Decisions(request_id=np.zeros(0, "<U24"), accepted=np.zeros(0, bool))
+        return Decisions(
+            request_id=np.array([*self.decided], "<U24"), accepted=np.array([*self.decided.values()], bool)
+        )
 
     def save_view(self, name: str, **shown: Any) -> None:
         self.views[name] = shown
@@ -101,6 +104,7 @@ class World:
         self.finds_squares = "candidate"
         self.cards: list[str] = []
         self.draws_squares, self.refuses = True, False
+        self.verified = "by construction"
 
     def desk(self, config: dict[str, Any] | None = None, profile: Profile = MACHINE) -> Desk:
         settings: Config = parse_config(config or {}, name="curate.yaml")
@@ -120,6 +124,8 @@ class World:
     ) -> list[BoxTable]:
         """Find every disc; squares only with one model."""
         self.judged += [(model.model_id, str(images.split[rows[0]])) for model in models]
+        if str(images.path[0]).startswith("pictures/"):
+            return [self.board.read.labels.take(np.zeros(0, np.int64)) for _ in models]  # finds nothing in pictures
         labels = self.board.read.labels.of_images(rows)
         found = replace(labels, score=np.full(len(labels), 0.9))
         return [
@@ -145,7 +151,8 @@ class World:
         return [
             SyntheticImage(
                 request_id=request.request_id, brief_id=request.brief_id, finding_id=request.finding_id,
-                backend="paste", digest=f"bytes of {request.request_id}", path=f"pictures/{request.request_id}.jpg",
+                backend="paste", verified=self.verified,
+                digest=f"bytes of {request.request_id}", path=f"pictures/{request.request_id}.jpg",
                 width_px=200, height_px=200, source_ids=(request.background_id,), look=f"{number << 40:016x}",
                 labels=tuple(
                     PictureLabel(
@@ -401,3 +408,18 @@ def test_a_round_whose_every_picture_is_refused_stops_and_can_go_on(world: World
     assert error.value.exit_code == 4
     world.refuses = False
     assert play(world.desk(SMALL), "generate", may_review=False).finished("generate")
+
+
+def test_pictures_in_which_the_judge_sees_more_than_the_champion_are_counted_on_their_own(world: World) -> None:
+    pasted = play(world.desk(SMALL), "generate", may_review=False).read("generate", Batch)
+    assert pasted is not None
+    assert pasted.disputed == (), "nobody judged them"
+    world.verified = "judged"
+    world.ledger.rounds()[-1].redo("generate")
+    batch = play(world.desk(SMALL), "generate", may_review=False).read("generate", Batch)
+    assert batch is not None
+    assert len(batch.disputed) == batch.made
+    world.board.decided = {batch.disputed[0]: True, batch.disputed[1]: False}
+    review = play(world.desk(SMALL), "review", may_review=True).read("review", Review)
+    assert review is not None
+    assert review.disputed == Disputed(pictures=batch.made, reviewed=2, right=1)
