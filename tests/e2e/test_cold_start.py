@@ -104,7 +104,7 @@ def test_a_first_model_is_trained_from_a_vocabulary_alone(
     assert brought["model_id"] == model["model_id"]
 
 
-def test_the_other_configuration_can_be_planned_and_a_judge_refuses_noise(
+def test_a_judge_refuses_noise_and_without_one_the_other_configuration_gives_a_model_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = tmp_path / "judge"
@@ -120,3 +120,8 @@ def test_the_other_configuration_can_be_planned_and_a_judge_refuses_noise(
     assert "12 of 12 pictures were refused" in said
     assert "12 refused by the judge" in curate("status", "-C", ws)
     assert "no picture to learn from" in curate("retrain", "-C", ws, expect=4)
+
+    settings = (ws / "curate.yaml").read_text()
+    (ws / "curate.yaml").write_text(settings.replace(f"model: {judge}, max_tries: 1, min_score: 0.95", "backend: none"))
+    assert "8 pictures unverified" in curate("generate", "--images", len(classes), "-C", ws)
+    assert "not verified on real photos" in curate("retrain", "-C", ws)
