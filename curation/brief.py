@@ -72,8 +72,8 @@ def make_briefs(
 ) -> Briefs:
     """Turn findings and a budget of pictures into actions and briefs.
 
-    `suspect_shares` gives, by finding id, the share of its missed objects that are suspected labels, and `words` those
-    of whoever proposed the finding.
+    `suspect_shares` gives, by finding id, the share of its missed objects that are suspected labels, and `words` how
+    whoever proposed the finding would have it drawn.
     """
     wants = [*map(_of_finding, found.findings), *map(_of_shortage, found.shortages)]
     actions: dict[str, Action] = {}

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from generation.pairing import ious
 from generation.records import PictureLabel, ReviewSettings, SyntheticImage, Verdict
-from training.boxes import Floats, Ints, area
+from training.boxes import Floats, Ints
 
 REVIEWER = "rule"
 MIN_SAME_PLACE = 0.8  # IoU from which on two objects of a class lie in the same place
@@ -70,15 +71,8 @@ def _same_places(first: Sequence[PictureLabel], second: Sequence[PictureLabel]) 
     if sorted(label.label for label in first) != sorted(label.label for label in second):
         return False
     same_class = np.array([[one.label == other.label for other in second] for one in first])
-    close = same_class & (_ious(_corners(first), _corners(second)) >= MIN_SAME_PLACE)
+    close = same_class & (ious(_corners(first), _corners(second)) >= MIN_SAME_PLACE)
     return bool(close.any(axis=0).all() and close.any(axis=1).all())
-
-
-def _ious(first: Floats, second: Floats) -> Floats:
-    """Give the IoU of every box with every other; (n, 4), (m, 4) → (n, m)."""
-    corner = np.minimum(first[:, None, 2:], second[None, :, 2:]) - np.maximum(first[:, None, :2], second[None, :, :2])
-    shared = np.clip(corner, 0, None).prod(axis=2)
-    return np.asarray(shared / (area(first)[:, None] + area(second)[None] - shared))
 
 
 def _corners(labels: Sequence[PictureLabel]) -> Floats:

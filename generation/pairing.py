@@ -54,16 +54,16 @@ class Paired:
 
 def pair(expected: Expected, seen: Seen, *, min_iou: float, max_shift: float) -> Paired:
     """Pair what is expected with what is seen, one to one, round after round, by the rules of `verify`."""
-    ious, near = _ious(expected.xyxy, seen.xyxy), _nearness(expected.xyxy, seen.xyxy, max_shift)
-    same, there, sure = expected.label[:, None] == seen.label, ious >= min_iou, seen.sure
+    shared, near = ious(expected.xyxy, seen.xyxy), _nearness(expected.xyxy, seen.xyxy, max_shift)
+    same, there, sure = expected.label[:, None] == seen.label, shared >= min_iou, seen.sure
     asked, covered = (expected.requested & expected.judged)[:, None], expected.covered[:, None]
     standing = ~expected.requested[:, None] & ~covered
     rounds: tuple[tuple[ObjectVerdict, Bools, Floats], ...] = (
-        ("found", (asked | standing) & same & sure & there, ious),
-        ("found", covered & same & sure & there, ious),
+        ("found", (asked | standing) & same & sure & there, shared),
+        ("found", covered & same & sure & there, shared),
         ("moved", asked & same & sure, near),
-        ("wrong class", asked & ~same & sure & there, ious),
-        ("missing", asked & same & ~sure, np.where(there, ious, near)),
+        ("wrong class", asked & ~same & sure & there, shared),
+        ("missing", asked & same & ~sure, np.where(there, shared, near)),
     )
     blind = (expected.requested & ~expected.judged).tolist()
     verdict: list[ObjectVerdict] = ["unjudged" if is_blind else "missing" for is_blind in blind]
@@ -81,7 +81,7 @@ def left_over(expected: Expected, seen: Seen, paired: Paired, *, min_iou: float)
     pending = np.array([verdict in (*TO_DRAW_AGAIN, "unjudged") for verdict in paired.verdict], np.bool_)
     stays = ~expected.covered | (paired.sighting >= 0)
     accounts = np.where(expected.requested, pending, stays)
-    overlaps = _ious(expected.xyxy[accounts], seen.xyxy) >= min_iou
+    overlaps = ious(expected.xyxy[accounts], seen.xyxy) >= min_iou
     serves = np.isin(np.arange(len(seen)), paired.sighting)
     return np.asarray(~serves & ~overlaps.any(axis=0))
 
@@ -99,7 +99,7 @@ def _assigned(worth: Floats) -> tuple[Ints, Ints]:
     return rows[real], columns[real]
 
 
-def _ious(first: Floats, second: Floats) -> Floats:
+def ious(first: Floats, second: Floats) -> Floats:
     """Give the IoU of each with each; (n, 4), (m, 4) → (n, m)."""
     return iou(*_crossed(first, second)).reshape(len(first), len(second))
 
