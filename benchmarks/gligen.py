@@ -59,7 +59,7 @@ def main() -> int:
     size = "full size, 512 × 512" if has_gpu else f"tiny, {tiny_pipeline.SIDE_PX} × {tiny_pipeline.SIDE_PX}"
     print(f"{size}, {STEPS} steps with guidance, {torch.get_num_threads()} threads of the CPU")
     print(f"{'one stock call a picture':<34}{stock_rate:>9.2f} pictures/s")
-    print(f"{f'our batch of {door.batch_count} layouts':<34}{our_rate:>9.2f} pictures/s")
+    print(f"{f'our batch of {door.batches.count} layouts':<34}{our_rate:>9.2f} pictures/s")
     print(f"ours is {ratio:.2f} times as fast (at least {MIN_RATIO:.0f})")
     share = share_of_limit(our_rate) if has_gpu else None
     tell_cost(our_rate if has_gpu else None, share)

@@ -6,7 +6,7 @@ import numpy as np
 
 from curation.analyst import Asks, Lens, consult, first_question
 from curation.consultation import Consultation, Consulted
-from curation.desk import Board, Desk, Frozen, Interview
+from curation.desk import Board, Desk, Frozen
 from curation.diagnose import ErrorTable
 from curation.findings import find
 from curation.halves import objects_to_show
@@ -17,6 +17,7 @@ from curation.questions import offer_of
 from curation.records import Finding, Findings, Measured, Shortage, Suspects
 from curation.reply import HypothesesReply
 from curation.shortage import find_shortages, untestable
+from curation.step_settings import Interview
 from curation.study import Embedded, Study, missed_marks, to_embed
 from curation.tagging import TagTable, attribute_columns
 from training.matching import match
@@ -85,7 +86,7 @@ def ask(desk: Desk, studied: Studied, findings: Findings, interview: Interview) 
         save_tags=lambda tags: save_table(folder.path / "consult.tags.npz", tags),
         max_tagged=interview.max_tagged,
     )
-    table = _with_attributes(studied, said)
+    table = with_attributes(studied, said)
     proposals = [Proposal(one.conditions, "llm", one.claim) for one in said.proposals]
     after = _test(desk, studied, table, proposals)
     retested = findings.model_copy(update={"findings": after.findings, "note": after.note or findings.note})
@@ -131,7 +132,7 @@ def _test(desk: Desk, studied: Studied, table: ErrorTable, proposals: Sequence[P
     )
 
 
-def _with_attributes(studied: Studied, said: Consultation) -> ErrorTable:
+def with_attributes(studied: Studied, said: Consultation) -> ErrorTable:
     """Give the tested objects with a column for each attribute that the language model tagged."""
     table = studied.study.tested
     if said.tags is None:

@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from curation.desk import Desk, FineTuning, FromScratch, Frozen
+from curation.desk import Desk, Frozen
 from curation.ledger import RoundFolder
-from curation.records import Batch, Briefs, Review
+from curation.records import Batch, Briefs, Findings, Pool, Review, TrainedArms
+from curation.step_settings import FineTuning, FromScratch
 from generation.records import SyntheticImage, Verdict
 from training import mix
+from training.errors import DataError
 from training.records import Arm, ArmName, FitSettings, ImageSet, ModelVersion, Record, TrainingFile, TrainingMix
-from training.retrain import Start
+from training.retrain import Job, Start, train_alike
+from training.suspects import SuspectTable
+from training.tables import load_table
 
 
 def start(desk: Desk, frozen: Frozen, base: ModelVersion | None) -> ModelVersion:
@@ -22,15 +26,16 @@ def start(desk: Desk, frozen: Frozen, base: ModelVersion | None) -> ModelVersion
     classes = frozen.image_set.classes
     if base is not None and _knows_exactly(base, classes):
         return base
-    real = _real_pictures(frozen)
+    real = real_pictures(frozen)
     files = [mix.shown(picture, times=1) for picture in real]
-    arm = _keep_arm(frozen, "first", "champion", files, {picture.picture_id: picture for picture in real})
+    arm = keep_arm(frozen, "first", "champion", files, {picture.picture_id: picture for picture in real})
     if base is None:
         begin, settings = Start(desk.network, None), first_fit(desk.from_scratch, len(files))
     else:
         begin, settings = _from(desk, base), _fit(desk.fine_tuning, len(files))
     lessons = lessons_of(frozen, files, (), classes)
-    return desk.train(arm, lessons, settings, begin, classes=classes, number=frozen.folder.number)
+    notes = frozen.folder.path / "champion.fits"
+    return desk.train(arm, lessons, settings, begin, classes=classes, number=frozen.folder.number, notes=notes)
 
 
 def settings_of_start(desk: Desk, images: ImageSet, base: ModelVersion | None) -> dict[str, Record]:
@@ -40,38 +45,81 @@ def settings_of_start(desk: Desk, images: ImageSet, base: ModelVersion | None) -
     return {} if _knows_exactly(base, images.classes) else {"training": desk.fine_tuning}
 
 
-def make_mix(desk: Desk, frozen: Frozen, briefs: Briefs, batch: Batch, reviewed: Review) -> TrainingMix:
-    """Make the two arms, equal in length, epochs and updates."""
-    real = _real_pictures(frozen)
-    accepted = [_synthetic_picture(picture) for picture in accepted_pictures(frozen.folder, batch, reviewed)]
-    candidate = mix.candidate_list(real, accepted, max_synthetic_share=desk.config.mix.max_synthetic_share)
-    by_id = {picture.picture_id: picture for picture in [*real, *accepted]}
-    once = mix.seen_objects([mix.shown(picture, times=1) for picture in real], by_id)
-    seen = mix.seen_objects(candidate, by_id)
+def make_mix(
+    desk: Desk, frozen: Frozen, found: Findings, briefs: Briefs, pool: Pool, batch: Batch, reviewed: Review
+) -> TrainingMix:
+    """Make the two arms, equal in length, epochs and updates.
+
+    New pictures come first where `mix.max_synthetic_share` is short of room, then those of earlier rounds, the newest
+    first; these are in both arms.
+    """
+    skipped = _suspected(frozen, found) if desk.config.training.skip_suspect else frozenset()
+    real = [picture for picture in real_pictures(frozen) if picture.picture_id not in skipped]
+    if not real:
+        raise DataError("every train photo has a suspected label", hint="set training.skip_suspect: false")
+    new = [taught_picture(picture) for picture in accepted_pictures(frozen.folder, batch, reviewed)]
+    old = [taught_picture(picture) for picture in frozen.folder.load_lines(pool.pictures, SyntheticImage)]
     targets = {brief.label for brief in briefs.briefs if brief.action == "generate"}
-    wanted = {label: seen[label] - once.get(label, 0) for label in targets if label in seen}
-    control = mix.control_list(real, length=len(candidate), wanted=wanted)
+    limit = desk.config.mix.max_synthetic_share
+    control, candidate = mix.both_lists(real, old, new, max_synthetic_share=limit, targets=targets)
+    by_id = {picture.picture_id: picture for picture in [*real, *old, *new]}
+    new_ids = {picture.picture_id for picture in new}
     return TrainingMix(
-        control=_keep_arm(frozen, "control", "mix", control, by_id),
-        candidate=_keep_arm(frozen, "candidate", "mix", candidate, by_id),
+        control=keep_arm(frozen, "control", "mix", control, by_id),
+        candidate=keep_arm(frozen, "candidate", "mix", candidate, by_id),
         settings=_fit(desk.fine_tuning, len(candidate)),
+        seeds=tuple(desk.config.training.seed + number for number in range(desk.profile.seeds)),
+        new_count=sum(file.picture_id in new_ids for file in candidate),
+        left_out=len(skipped),
     )
 
 
-def train_arm(
-    desk: Desk, frozen: Frozen, batch: Batch, mixed: TrainingMix, champion: ModelVersion, name: ArmName
-) -> ModelVersion:
-    """Train one arm from the champion's weights.
+def _suspected(frozen: Frozen, found: Findings) -> frozenset[str]:
+    """Give the ids of the train photos with a suspected label.
+
+    The whole photo goes: an object without its label would be taught as background.
+    """
+    if found.suspects is None:
+        return frozenset()
+    ref = found.suspects.table
+    rows = np.unique(load_table(frozen.folder.path / ref.name, SuspectTable, ref).image)
+    return frozenset(frozen.images.id[rows[frozen.images.split[rows] == "train"]].tolist())
+
+
+def train_arms(
+    desk: Desk, frozen: Frozen, pool: Pool, batch: Batch, mixed: TrainingMix, champion: ModelVersion
+) -> TrainedArms:
+    """Train both arms from the champion's weights, with each seed."""
+    folder = frozen.folder
+    made = [*folder.load_lines(batch.pictures, SyntheticImage), *folder.load_lines(pool.pictures, SyntheticImage)]
+    settings, (control, candidate) = train_lists(
+        desk, frozen, made, [mixed.control, mixed.candidate], mixed.settings, mixed.seeds, champion
+    )
+    return TrainedArms(control=tuple(control), candidate=tuple(candidate), settings=settings)
+
+
+def train_lists(
+    desk: Desk,
+    frozen: Frozen,
+    made: Sequence[SyntheticImage],
+    lists: Sequence[Arm],
+    settings: FitSettings,
+    seeds: Sequence[int],
+    champion: ModelVersion,
+) -> tuple[FitSettings, list[list[ModelVersion]]]:
+    """Train some lists alike, with each seed; gives the settings in the end, and the models by list, then by seed.
 
     A champion that knows the classes in an order of its own keeps it: its outputs stay what they are.
     """
-    arm = mixed.control if name == "control" else mixed.candidate
-    classes = frozen.image_set.classes
+    classes, folder = frozen.image_set.classes, frozen.folder
     order = champion.classes if _knows_exactly(champion, classes) else classes
-    made = frozen.folder.load_lines(batch.pictures, SyntheticImage)
-    lessons = lessons_of(frozen, frozen.folder.load_lines(arm.files, TrainingFile), made, order)
-    begin = _from(desk, champion)
-    return desk.train(arm, lessons, mixed.settings, begin, classes=order, number=frozen.folder.number)
+
+    def train_one(job: Job, settings: FitSettings) -> ModelVersion:
+        begin, notes = _from(desk, champion), folder.path / "train.fits"
+        return desk.train(job.arm, job.lessons, settings, begin, classes=order, number=folder.number, notes=notes)
+
+    jobs = [Job(arm, lessons_of(frozen, folder.load_lines(arm.files, TrainingFile), made, order)) for arm in lists]
+    return train_alike(jobs, settings, seeds, train_one, desk.warn)
 
 
 def lessons_of(
@@ -99,7 +147,8 @@ def accepted_pictures(folder: RoundFolder, batch: Batch, reviewed: Review) -> li
     return [picture for _, picture in sorted(turns, key=lambda item: item[0])]
 
 
-def _real_pictures(frozen: Frozen) -> list[mix.Picture]:
+def real_pictures(frozen: Frozen) -> list[mix.Picture]:
+    """Give the train photos with what they hold."""
     classes = frozen.image_set.classes
     counts: dict[int, dict[str, int]] = {int(row): {} for row in frozen.images.rows_of("train")}
     labels = frozen.labels_of("train")
@@ -128,14 +177,16 @@ def _from(desk: Desk, model: ModelVersion) -> Start:
     return Start(str(desk.registry.weights(model.model_id)), model)
 
 
-def _synthetic_picture(picture: SyntheticImage) -> mix.Picture:
+def taught_picture(picture: SyntheticImage) -> mix.Picture:
+    """Give a synthetic picture with what it holds."""
     names = [label.label for label in picture.labels]
     return mix.Picture(picture.request_id, picture.path, True, {name: names.count(name) for name in sorted(set(names))})
 
 
-def _keep_arm(
+def keep_arm(
     frozen: Frozen, name: ArmName, step: str, files: Sequence[TrainingFile], pictures: Mapping[str, mix.Picture]
 ) -> Arm:
+    """Write a list down, in a file whose name begins with the step's, and give what it is."""
     synthetic = sum(file.times for file in files if file.synthetic)
     length = sum(file.times for file in files)
     return Arm(
@@ -156,6 +207,7 @@ def _fit(tuning: FineTuning, length: int) -> FitSettings:
         lr0=tuning.lr0,
         seed=tuning.seed,
         device=tuning.device,
+        overrides=tuning.overrides,
     )
 
 
@@ -168,4 +220,5 @@ def first_fit(first: FromScratch, length: int) -> FitSettings:
         lr0=first.scratch_lr0,
         seed=first.seed,
         device=first.device,
+        overrides=first.overrides,
     )

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from curation.config import Config, load_config
-from curation.desk import Drawing
 from curation.ledger import CONFIG_NAME
 from curation.painters import Permissions, Weights, painter_without_photos
+from curation.step_settings import Drawing
 from curation.wiring import counted, profile_of
 from generation.batch import BatchResult, Shard, classes_of, read_requests, run_batch
 from generation.label_files import ErrorLine

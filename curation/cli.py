@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from curation import shell
+from curation import round_shell, shell
 from training.errors import UsageError
 
 HERE = Path()
@@ -73,8 +73,8 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")
 
     wiring.draw_demo(folder)
     with shell.writing(folder, "demo") as desk:
-        last = shell.advance_rounds(desk, 1)
-    shell.tell_decision(folder, last, as_json, report=shell.write_report(folder))
+        last, _ = shell.advance_rounds(desk, 1)
+    round_shell.tell_decision(folder, last, as_json, report=shell.write_report(folder))
 
 
 @app.command()
@@ -179,11 +179,11 @@ def analyze(
       curate analyze --dry-run
     """
     if dry_run:
-        shell.rehearse(folder, as_json)
+        round_shell.rehearse(folder, as_json)
     else:
         with shell.writing(folder, "analyze", redo=redo, yes=yes, may_ask=not no_llm) as desk:
-            last = shell.analyze(desk, as_json)
-        shell.tell_findings(folder, last, as_json)
+            last = round_shell.analyze(desk, as_json)
+        round_shell.tell_findings(folder, last, as_json)
 
 
 @app.command()
@@ -258,24 +258,39 @@ def review(
 
 
 @app.command()
-def retrain(folder: Folder = HERE, redo: Redo = None, yes: Yes = False, as_json: Json = False) -> None:
+def retrain(
+    folder: Folder = HERE,
+    without: Annotated[
+        str | None,
+        typer.Option("--without", metavar="FINDING", help="Train a candidate without this finding's pictures instead."),
+    ] = None,
+    redo: Redo = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
     """Train control and candidate, and decide on test.
 
-    The two are equal but for the pictures. In a cold start, a first model is trained on what was drawn.
+    The two are equal but for the pictures of this round. With --without, the last candidate is trained once more
+    without the pictures of one finding, and both are judged on val. In a cold start, a first model is trained on what
+    was drawn.
 
     \b
     Examples:
       curate retrain -C ws
-      curate retrain --redo control --yes
+      curate retrain --redo train --yes
+      curate retrain --without 3f2a
     """
     from curation import cold_shell
 
     if cold_shell.is_cold(folder):
         cold_shell.train(folder, redo, as_json)
         return
+    if without:
+        round_shell.leave_out(folder, without, as_json)
+        return
     with shell.writing(folder, "retrain", redo=redo, yes=yes) as desk:
         last = shell.advance(desk, "decide", may_review=False)
-    shell.tell_decision(folder, last, as_json)
+    round_shell.tell_decision(folder, last, as_json)
 
 
 @app.command()
@@ -301,10 +316,10 @@ def run(
     """
     allowed = {"download": allow_download, "full_size_on_cpu": allow_cpu}
     with shell.writing(folder, "run", redo=redo, yes=yes, may_ask=not no_llm, **allowed) as desk:
-        last = shell.advance_rounds(desk, desk.ledger.aim(rounds))
+        last, stop = shell.advance_rounds(desk, desk.ledger.aim(rounds))
         path = shell.write_report(folder)
         desk.ledger.arrive()
-    shell.tell_decision(folder, last, as_json, report=path)
+    round_shell.tell_decision(folder, last, as_json, report=path, stop=stop)
 
 
 @app.command()
@@ -343,6 +358,69 @@ def report(folder: Folder = HERE, as_json: Json = False) -> None:
     shell.say(json.dumps({"report": str(path)}, indent=2) if as_json else str(path))
     if not as_json:
         shell.say_next(folder, "status")
+
+
+@app.command()
+def why(
+    thing: Annotated[
+        str, typer.Argument(metavar="FILE|ID", help="A picture, photo or weights; or an id's first digits.")
+    ],
+    folder: Folder = HERE,
+    as_json: Json = False,
+) -> None:
+    """Say where a thing came from, and what it led to.
+
+    From finding, brief, request and seed to picture, verdict, reviewer, arm, model and metric, both ways. A file is
+    known by its bytes, wherever it lies; of an id four digits will do where no other begins so.
+
+    \b
+    Examples:
+      curate why pictures/3f/3f2a91c04be7d85a60f1c2d3.jpg
+      curate why 3f2a -C ws
+      curate why 3f2a --json
+    """
+    from curation import lineage_shell
+
+    lineage_shell.why(folder, thing, as_json)
+
+
+@app.command()
+def models(
+    use: Annotated[
+        str | None, typer.Option("--use", metavar="VERSION", help="Let the next round begin with this one.")
+    ] = None,
+    export: Annotated[
+        str | None, typer.Option("--export", metavar="VERSION", help="Write weights, classes and a model card.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="A new or empty folder for --export.")
+    ] = None,
+    folder: Folder = HERE,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --use: move the steps of a round that has begun aside.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the models, go back to one, or export one.
+
+    Each with its origin, its parent, the digest of the list that it learned from, and its mean AP with n and interval.
+    A star marks the champion: the last decision names it, or what --use chose after that.
+
+    \b
+    Examples:
+      curate models -C ws
+      curate models --use 3f2a
+      curate models --export 3f2a --out detector
+    """
+    from curation import models_shell
+
+    models_shell.refuse_mixed(use=use, export=export, out=out, yes=yes)
+    if use:
+        models_shell.use(folder, use, yes=yes, as_json=as_json)
+    elif export and out:
+        models_shell.export(folder, export, out, as_json)
+    else:
+        models_shell.list_models(folder, as_json)
 
 
 @app.command()

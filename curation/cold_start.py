@@ -21,7 +21,8 @@ from curation.cold import (
 )
 from curation.cold_folder import ColdFolder
 from curation.config import Config
-from curation.desk import Drawing, FromScratch, TrainArm
+from curation.desk import TrainArm
+from curation.step_settings import Drawing, FromScratch
 from generation.label_files import ErrorLine, PictureLine
 from generation.records import DrawRequest, SyntheticImage, Verified
 from training import mix
@@ -184,7 +185,8 @@ def train_first(
         model and (model.trained_on, model.settings) == (arm.fingerprint(), settings) and _is_kept(model, registry)
     )
     if model is None or not is_done:
-        version = train(arm, lessons, settings, Start(network, None), classes=plan.classes, number=NUMBER)
+        begin, notes = Start(network, None), cold.path / "fits"
+        version = train(arm, lessons, settings, begin, classes=plan.classes, number=NUMBER, notes=notes)
         model = ColdModel(
             model_id=version.model_id,
             classes=plan.classes,

@@ -8,12 +8,12 @@ from curation import batches, cold_start
 from curation.cold import ColdDrawn, ColdModel, ColdPlan, ColdStart
 from curation.cold_folder import FIRST_LOOK, ColdFolder
 from curation.config import Config, load_config
-from curation.desk import FromScratch
 from curation.imports import imports_of
 from curation.ledger import CONFIG_NAME
 from curation.lock import holding
 from curation.painters import Permissions
 from curation.records import MIN_RELIABLE_PHOTOS
+from curation.step_settings import FromScratch
 from curation.wiring import counted, detector_of, network_of, profile_of
 from training import dataset, retrain
 from training.errors import ConfigError, UsageError

@@ -18,6 +18,7 @@ from generation.grounding import PaintSettings
 from generation.records import Backend, ReviewSettings
 from generation.verify import VerifySettings
 from generation.vocabulary import Vocabulary
+from training import overrides
 from training.errors import ConfigError
 from training.records import Record
 
@@ -109,7 +110,14 @@ class TrainingSettings(Record):
     scratch_lr0: float = Field(0.003, gt=0, lt=1)
     """Initial learning rate of a first model that starts from nothing."""
     seed: int = Field(0, ge=0)
-    """Seed of every arm."""
+    """Seed of every arm, the first where there are several."""
+    seeds: int | None = Field(None, ge=1, le=20)
+    """How often each arm is trained, each time with another seed: one cannot tell what the pictures did from luck.
+    Empty: 1 on a CPU, 3 on a GPU."""
+    skip_suspect: bool = False
+    """Whether train photos with a suspected label are left out of both arms alike."""
+    overrides: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """Further settings of ultralytics' training, for every arm: {mosaic: 0.5, weight_decay: 0.001}."""
     device: str = Field("auto", coerce_numbers_to_str=True, pattern="^(auto|cpu|[0-9]+)$")
     """`auto`, `cpu`, or a CUDA device number."""
 
@@ -119,6 +127,8 @@ class RunSettings(Record):
 
     wait_for_review: bool = False
     """Whether it stops for a person instead of deciding on pictures by the rule."""
+    max_rounds_without_promotion: int = Field(3, ge=1)
+    """After so many rounds in a row on the same photos it stops, and says what to label instead."""
 
 
 class Config(Record):
@@ -158,14 +168,24 @@ def parse_config(value: Any, *, name: str) -> Config:
         raise ConfigError(
             f"{name} must hold sections of keys, got {type(value).__name__}", hint="see configs/default.yaml"
         )
+    config, problems = None, _overrides_problems(value)
     try:
-        return Config.model_validate({key: _section(key, section) for key, section in value.items()})
+        config = Config.model_validate({key: _section(key, section) for key, section in value.items()})
     except ValidationError as error:
-        problems = [_problem(dict(item)) for item in error.errors()]
+        problems = [*(_problem(dict(item)) for item in error.errors()), *problems]
+    if config is None or problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(
             f"{count} in {name}:\n  " + "\n  ".join(problems), hint="configs/default.yaml explains every key"
-        ) from error
+        )
+    return config
+
+
+def _overrides_problems(value: dict[Any, Any]) -> list[str]:
+    """Say which settings of ultralytics may not be set, whatever else is wrong."""
+    section = value.get("training")
+    given = section.get("overrides") if isinstance(section, dict) else None
+    return overrides.problems({str(key): each for key, each in given.items()}) if isinstance(given, dict) else []
 
 
 def _section(key: str, value: Any) -> Any:

@@ -3,23 +3,24 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, Self
+from pathlib import Path
+from typing import Protocol
 
 from curation.appearance import Looks, Pixels
 from curation.clusters import Vectors
-from curation.config import Config, TrainingSettings
+from curation.config import Config
 from curation.consultation import Consulted
 from curation.documents import Photos
 from curation.ledger import Ledger, RoundFolder
 from curation.records import Findings
 from curation.results import Decisions, Marks
+from curation.step_settings import ArmSettings, Drawing, FineTuning, FromScratch, Interview, Profile, Sight
 from generation.card import CapabilityCard
 from generation.chat import Chat
 from generation.priors import Priors
-from generation.records import Backend, Failure, GenerationRequest, SyntheticImage, Verdict
+from generation.records import Failure, GenerationRequest, SyntheticImage, Verdict
 from training.boxes import BoxTable, ImageTable, Ints
 from training.fields import Fields, load_fields
-from training.files import digest_of
 from training.matching import Errors, Matches
 from training.mix import Lesson
 from training.records import Arm, Evaluation, FitSettings, ImageSet, ModelVersion, Record, Split
@@ -94,105 +95,15 @@ class TrainArm(Protocol):
         *,
         classes: Sequence[str],
         number: int,
+        notes: Path,
     ) -> ModelVersion:
-        """Give the registered result of round `number`; `classes` are in the order of their numbers."""
+        """Give the registered result of round `number`; `classes` are in the order of their numbers.
+
+        What is noted in the folder `notes` is not trained again.
+        """
 
 
 Produce = Callable[[Sequence[GenerationRequest], Priors], Sequence[SyntheticImage | Failure]]
-
-
-class Profile(Record):
-    """How much this machine can do: what is set, else by its kind."""
-
-    device: str
-    imgsz: int
-    max_updates: int
-    scratch_updates: int
-
-
-class Sight(Record):
-    """What predictions depend on besides model and photos: of `training`. Another device changes them by rounding."""
-
-    imgsz: int
-
-
-class FineTuning(Record):
-    """How a model is trained on from weights: of `training`, with this machine's usual values filled in."""
-
-    imgsz: int
-    max_updates: int
-    batch: int
-    lr0: float
-    seed: int
-    device: str
-
-
-class FromScratch(Record):
-    """How a first model is trained from nothing: of `training`, with this machine's usual values filled in."""
-
-    model: str
-    imgsz: int
-    scratch_updates: int
-    batch: int
-    scratch_lr0: float
-    seed: int
-    device: str
-
-    @classmethod
-    def of(cls, settings: TrainingSettings, profile: Profile) -> Self:
-        """Take it from a configuration and a machine."""
-        return cls(
-            model=settings.model,
-            imgsz=profile.imgsz,
-            scratch_updates=profile.scratch_updates,
-            batch=settings.batch,
-            scratch_lr0=settings.scratch_lr0,
-            seed=settings.seed,
-            device=profile.device,
-        )
-
-
-class Drawing(Record):
-    """What a drawn picture and its labels depend on besides its request; a folder of weights is told by its path."""
-
-    backend: Backend
-    model: str
-    steps: int
-    guidance: float
-    grounded_share: float
-    precision: str | None
-    verify: dict[str, str | float | int]
-    judged_as: dict[str, str]
-
-    @classmethod
-    def of(cls, config: Config) -> Self:
-        """Take it from a configuration."""
-        generator = config.generator
-        return cls(
-            backend=generator.backend,
-            model=generator.model,
-            steps=generator.steps,
-            guidance=generator.guidance,
-            grounded_share=generator.grounded_share,
-            precision=generator.precision,
-            verify=config.verify.model_dump(),
-            judged_as={label: words.judged_as for label, words in config.vocabulary.classes.items() if words.judged_as},
-        )
-
-    @property
-    def digest(self) -> str:
-        """Give what a request names its generator by; which of the backends comes first changes no picture."""
-        return digest_of(self.model_dump(mode="json", exclude={"backend"}))
-
-
-class Interview(Record):
-    """What the answers of the language model depend on: of `llm`."""
-
-    model: str
-    base_url: str
-    detail: str
-    blur_classes: tuple[str, ...]
-    max_tagged: int
 
 
 @dataclass(frozen=True)
@@ -253,7 +164,14 @@ class Desk:
             lr0=settings.lr0,
             seed=settings.seed,
             device=profile.device,
+            overrides=settings.overrides,
         )
+
+    @property
+    def arms(self) -> ArmSettings:
+        """Give how both arms of a round are listed and trained."""
+        chosen = {"seeds": self.profile.seeds, "skip_suspect": self.config.training.skip_suspect}
+        return ArmSettings(**self.fine_tuning.model_dump(), **chosen)
 
     @property
     def from_scratch(self) -> FromScratch:

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from curation.changes import changed
 from curation.desk import Frozen, findings_of
 from curation.evidence import GALLERY_SIDE_PX, Crop, GalleryPicture, Pixels, evidence_crop, thumbnail
+from curation.judging import load_judged, power_on_test
 from curation.ledger import STEPS, Ledger, RoundFolder
-from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
+from curation.records import Batch, Briefs, Comparison, Decision, Findings, Payoffs, Plan, Review
 from curation.report import ReportInput
-from curation.sections import PictureCounts
+from curation.sections import Examples, PictureCounts
 from generation.records import GENERATION_REQUEST, SyntheticImage, Verdict
+from training.boxes import Ints
 from training.errors import UsageError
 from training.records import Evaluation, ImageSet, TrainingMix
 
@@ -21,14 +24,18 @@ MAX_PICTURES = 36
 ReadPixels = Callable[[Path], Pixels]
 
 
-def gather(ledger: Ledger, *, dataset: str, drawn: bool, read_pixels: ReadPixels) -> ReportInput:
-    """Give the report's input for the last round; raises `UsageError` where no round was begun."""
+def gather(ledger: Ledger, *, dataset: str, drawn: bool, min_photos: int, read_pixels: ReadPixels) -> ReportInput:
+    """Give the report's input for the last round; raises `UsageError` where no round was begun.
+
+    `min_photos` is `decide.min_photos`.
+    """
     rounds = [folder for folder in ledger.rounds() if folder.finished("freeze")]
     images = rounds[-1].read("freeze", ImageSet) if rounds else None
     if images is None:
         raise UsageError("there is nothing to report yet", hint="start a round first: curate analyze")
     folder = rounds[-1]
-    findings = findings_of(folder)
+    findings, frozen = findings_of(folder), Frozen(images, folder)
+    evaluation = folder.read("evaluate", Evaluation)
     batch = folder.read("generate", Batch)
     comparison = folder.read("compare", Comparison)
     elapsed_s = folder.elapsed_s()
@@ -37,7 +44,8 @@ def gather(ledger: Ledger, *, dataset: str, drawn: bool, read_pixels: ReadPixels
         round=folder.number,
         images=images,
         drawn=drawn,
-        champion=folder.read("evaluate", Evaluation),
+        champion=evaluation,
+        power=power_on_test(frozen, evaluation, min_photos) if evaluation else None,
         tests=_tests(comparison),
         findings=findings,
         briefs=folder.read("brief", Briefs),
@@ -45,10 +53,12 @@ def gather(ledger: Ledger, *, dataset: str, drawn: bool, read_pixels: ReadPixels
         batch=batch,
         review=folder.read("review", Review),
         mix=folder.read("mix", TrainingMix),
+        payoffs=folder.read("payoff", Payoffs),
         decision=folder.read("decide", Decision),
         elapsed_s={step: elapsed_s[step] for step in STEPS if step in elapsed_s},
         counts=_counts(folder),
-        crops=_crops(ledger.root, Frozen(images, folder), findings, read_pixels),
+        examples=_examples(ledger.root, frozen, comparison, read_pixels) if comparison else None,
+        crops=_crops(ledger.root, frozen, findings, read_pixels),
         gallery=_gallery(ledger.root, folder, batch, read_pixels) if batch else (),
     )
 
@@ -56,7 +66,7 @@ def gather(ledger: Ledger, *, dataset: str, drawn: bool, read_pixels: ReadPixels
 def _tests(comparison: Comparison | None) -> Mapping[str, Evaluation]:
     if comparison is None:
         return {}
-    return {"champion": comparison.champion, "control": comparison.control, "candidate": comparison.candidate}
+    return {"champion": comparison.champion, "control": comparison.control[0], "candidate": comparison.candidate[0]}
 
 
 def _counts(folder: RoundFolder) -> dict[str, PictureCounts]:
@@ -93,6 +103,24 @@ def _crops(
         finding_id: tuple(_crop(root, frozen, row_of[label_id], read_pixels) for label_id in label_ids[:MAX_CROPS])
         for finding_id, label_ids in evidence.items()
     }
+
+
+def _examples(root: Path, frozen: Frozen, comparison: Comparison, read_pixels: ReadPixels) -> Examples:
+    """Cut out some objects of test that the candidate sees otherwise than the champion."""
+    before, after = (load_judged(frozen, each) for each in (comparison.champion, comparison.candidate[0]))
+    labels = before.labels
+    found = changed(labels, before=before.errors.label_found, after=after.errors.label_found)
+    rows = np.flatnonzero(np.isin(frozen.labels.id, labels.id))  # of the split's labels in the table of all
+
+    def crops(some: Ints) -> tuple[Crop, ...]:
+        return tuple(_crop(root, frozen, int(rows[row]), read_pixels) for row in some[:MAX_CROPS])
+
+    return Examples(
+        gained=len(found.gained),
+        lost=len(found.lost),
+        of_gained=crops(found.gained),
+        of_lost=crops(found.lost),
+    )
 
 
 def _crop(root: Path, frozen: Frozen, row: int, read_pixels: ReadPixels) -> Crop:

@@ -43,9 +43,10 @@ STEPS = (
     "plan",
     "generate",
     "review",
+    "pool",
     "mix",
-    "control",
-    "candidate",
+    "train",
+    "payoff",
     "compare",
     "decide",
 )

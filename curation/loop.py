@@ -2,17 +2,19 @@
 
 from typing import Literal
 
-from curation import analysis, arms, steps
+from curation import analysis, arms, credit, learning, steps
 from curation.analyst import Asks
+from curation.champion import base_of
 from curation.consultation import Consulted
-from curation.decide import foregone, nothing_to_try
-from curation.desk import Desk, Frozen, Interview, findings_of
+from curation.desk import Desk, Frozen, findings_of
 from curation.judging import Studied
 from curation.ledger import RoundFolder
-from curation.records import Batch, Briefs, Comparison, Decision, Findings, Measured, Plan, Review
+from curation.records import Batch, Briefs, Decision, Findings, Measured, Plan, Review
+from curation.step_settings import Interview
+from curation.stopping import PlayedRound, Stop, why_stop
 from generation.card import CapabilityCard
 from training.errors import Waiting
-from training.records import Evaluation, ImageSet, ModelVersion, TrainingMix
+from training.records import Evaluation, ImageSet, ModelVersion
 
 Until = Literal["evaluate", "measure", "analyze", "generate", "review", "decide"]
 
@@ -73,13 +75,15 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
     findings = _consult(desk, studied, findings)
     wish = config.generate
     said, card = folder.read("consult", Consulted), _card(desk, frozen)
+    paid = credit.payoffs_before(desk.ledger, folder.number)
     briefs = once(
         "brief",
         Briefs,
-        lambda: steps.write_briefs(desk, studied, findings, said, card),
+        lambda: steps.write_briefs(desk, studied, findings, said, card, paid),
         images,
         findings,
         measured,
+        *paid.values(),
         *(record for record in (said, card) if record is not None),
         generate=wish,
         **desk.drawing_settings(needed=config.generator.backend != "paste"),
@@ -115,8 +119,8 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
     if until == "review":
         return folder
 
-    if not _close_early(desk, frozen, champion, briefs, planned, batch, reviewed):
-        _learn(desk, frozen, champion, briefs, batch, reviewed)
+    if not learning.close_early(desk, frozen, champion, briefs, planned, batch, reviewed):
+        learning.learn(desk, studied, champion, briefs, batch, reviewed)
     return folder
 
 
@@ -173,103 +177,29 @@ def rehearse(desk: Desk, interview: Interview, chat: Asks) -> None:
     )
 
 
-def _close_early(
-    desk: Desk,
-    frozen: Frozen,
-    champion: ModelVersion,
-    briefs: Briefs,
-    planned: Plan,
-    batch: Batch,
-    reviewed: Review,
-) -> bool:
-    """Decide at once where there is nothing to try, or no model could change the verdict; say whether that is so."""
-    once, rules = frozen.folder.once, desk.config.decide
-    openings = steps.openings_of(desk.ledger, steps.photos_digest(frozen, "test"))
-    if reason := _nothing_to_try(briefs, planned, batch, reviewed):
-        once("decide", Decision, lambda: nothing_to_try(reason, champion.model_id, openings), briefs, batch, reviewed)
-        return True
-    if frozen.folder.finished("compare"):  # the look at test that this round needs is among the openings
-        return False
-    closed = foregone(steps.photos_of_classes(frozen, "test"), champion.model_id, openings, rules)
-    if closed is None:
-        return False
-    once("decide", Decision, lambda: closed, frozen.image_set, champion, decide=rules)
-    return True
-
-
-def _learn(desk: Desk, frozen: Frozen, champion: ModelVersion, briefs: Briefs, batch: Batch, reviewed: Review) -> None:
-    """Train the arms, compare them with the champion on test, and decide; or say why there is nothing to try."""
-    once, config, images = frozen.folder.once, desk.config, frozen.image_set
-    mixed = once(
-        "mix",
-        TrainingMix,
-        lambda: arms.make_mix(desk, frozen, briefs, batch, reviewed),
-        images,
-        briefs,
-        batch,
-        reviewed,
-        mix=config.mix,
-        training=desk.fine_tuning,
-    )
-    if not mixed.candidate.synthetic_count:
-        reason = "mix.max_synthetic_share leaves no room for a picture"
-        openings = steps.openings_of(desk.ledger, steps.photos_digest(frozen, "test"))
-        once("decide", Decision, lambda: nothing_to_try(reason, champion.model_id, openings), mixed, champion)
-        return
-    control = once(
-        "control",
-        ModelVersion,
-        lambda: arms.train_arm(desk, frozen, batch, mixed, champion, "control"),
-        images,
-        batch,
-        mixed,
-        champion,
-    )
-    candidate = once(
-        "candidate",
-        ModelVersion,
-        lambda: arms.train_arm(desk, frozen, batch, mixed, champion, "candidate"),
-        images,
-        batch,
-        mixed,
-        champion,
-    )
-    models = {"champion": champion, "control": control, "candidate": candidate}
-    comparison = once(
-        "compare",
-        Comparison,
-        lambda: steps.compare(desk, frozen, models),
-        images,
-        champion,
-        control,
-        candidate,
-        evaluate=config.evaluate,
-        training=desk.sight,
-    )
-    once("decide", Decision, lambda: steps.reach_decision(desk, frozen, comparison), comparison, decide=config.decide)
-
-
-def _nothing_to_try(briefs: Briefs, planned: Plan, batch: Batch, reviewed: Review) -> str:
-    """Say why no picture can be learned from, empty where one can."""
-    if reviewed.accepted:
-        return ""
-    if not planned.count:
-        return briefs.note or "no train photo has room for what the findings ask for"
-    return f"none of {batch.made} pictures was accepted, {batch.failed} could not be made"
-
-
-def play_rounds(desk: Desk, until_round: int) -> RoundFolder:
-    """Finish rounds up to a number; stop early where nothing could be tried, since the next would find the same."""
-    folder = desk.ledger.rounds()[-1] if desk.ledger.rounds() else None
-    while folder is None or folder.number < until_round or not folder.finished("decide"):
+def play_rounds(desk: Desk, until_round: int) -> tuple[RoundFolder, Stop | None]:
+    """Finish rounds up to a number, or until `stopping.why_stop` says that the next would be in vain."""
+    stop, folder = None, desk.ledger.rounds()[-1] if desk.ledger.rounds() else None
+    while stop is None and (folder is None or folder.number < until_round or not folder.finished("decide")):
         folder = play(desk, "decide", may_review=not desk.config.run.wait_for_review)
-        decision = folder.read("decide", Decision)
-        if decision is None or decision.better is None:
-            break
-    return folder
+        stop = why_stop(
+            [played for each in desk.ledger.rounds() if (played := _played(each))],
+            max_without_promotion=desk.config.run.max_rounds_without_promotion,
+            min_test_photos=desk.config.decide.min_photos,
+        )
+    assert folder is not None
+    return folder, stop
+
+
+def _played(folder: RoundFolder) -> PlayedRound | None:
+    images, findings = folder.read("freeze", ImageSet), findings_of(folder)
+    briefs, decision = folder.read("brief", Briefs), folder.read("decide", Decision)
+    if images is None or findings is None or briefs is None or decision is None:
+        return None
+    return PlayedRound(folder.number, images.fingerprint(), findings, briefs, decision)
 
 
 def _champion_so_far(desk: Desk) -> ModelVersion | None:
-    """Give the champion after the last decision, else the model that was brought."""
-    decisions = desk.ledger.decisions()
-    return desk.registry.get(decisions[-1].champion) if decisions else desk.first
+    """Give the champion after the last decision, or one that a person chose since; else the model that was brought."""
+    model_id = base_of(desk.ledger)
+    return desk.registry.get(model_id) if model_id else desk.first

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from curation.wording import duration_text
+
 Progress = Callable[[int, int, str], None]
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -51,13 +53,14 @@ def _bar(title: str) -> Iterator[Progress]:
 
 
 def _lines(title: str, clock: Callable[[], float]) -> Progress:
-    last = clock()
+    start = last = clock()
 
     def show(done: int, total: int, note: str) -> None:
         nonlocal last
         if clock() - last >= SECONDS_BETWEEN_LINES:
             last = clock()
-            sys.stderr.write(f"{title} {done}/{total} {note}\n")
+            left_s = (last - start) * (total - done) / max(done, 1)
+            sys.stderr.write(f"{title} {done}/{total} {note}, about {duration_text(left_s)} left\n")
             sys.stderr.flush()
 
     return show

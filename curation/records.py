@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from generation.records import Brief, SizeBin, Verified
-from training.records import ErrorKind, Evaluation, FileRef, Interval, Record
+from training.records import ErrorKind, Evaluation, FileRef, FitSettings, Interval, ModelVersion, Record
 
 Status = Literal["confirmed", "refuted", "open"]
 MIN_RELIABLE_PHOTOS = 50
@@ -215,6 +215,16 @@ class Review(Record):
     """None where there are no such pictures."""
 
 
+class Pool(Record):
+    """The accepted pictures of earlier rounds that both arms go on learning from."""
+
+    pictures: FileRef
+    """JSON Lines of `SyntheticImage`, the newest round first."""
+    count: int
+    withdrawn: dict[str, int]
+    """Accepted pictures that are used no longer, by reason."""
+
+
 class Difference(Record):
     """How two models differ on test: the first minus the second, AP, paired by photo."""
 
@@ -224,12 +234,78 @@ class Difference(Record):
     classes: dict[str, Interval]
 
 
+class TrainedArms(Record):
+    """What training made of each arm: a model a seed, in the order of the seeds of the mix."""
+
+    control: tuple[ModelVersion, ...]
+    candidate: tuple[ModelVersion, ...]
+    """The first one is nominated: it alone may be promoted."""
+    settings: FitSettings
+    """As both arms were trained in the end, with the first seed."""
+
+
+class Payoff(Record):
+    """What the pictures of a finding did on its slice of val: candidate against control, which saw no new picture."""
+
+    finding_id: str
+    words: str
+    """The slice, in words."""
+    pictures: int
+    """Of this finding, in the candidate's list."""
+    objects: int
+    photos: int
+    """Of val, that hold an object of the slice."""
+    champion: float
+    control: float
+    candidate: float
+    """Recall on the slice at the operating point, the mean over the seeds."""
+    gain: Interval
+    """Recall of the candidate minus recall of the control, never after minus before: that is regression to the mean."""
+    verdict: Literal["pays", "does not pay", "cannot be shown"]
+    """By the interval of the gain: above 0 with two seeds or more, else not above 0 but below `analyze.min_effect`."""
+
+
+class Ablation(Record):
+    """The nominated candidate beside one that was trained without a finding's pictures, both judged on val."""
+
+    finding_id: str
+    words: str
+    pictures: int
+    """That were left out; real photos are repeated in their place."""
+    mean_ap: Interval
+    """Of the candidate minus that of the one without, paired by photo."""
+    payoff: Payoff
+    """On the finding's slice, the one without in the place of the control."""
+    model_id: str
+    """Of the one without."""
+
+
+class Loss(Record):
+    """A class or a slice of val that an earlier champion found better than this round's champion does."""
+
+    words: str
+    since_round: int
+    """The round whose champion was best."""
+    before: float
+    now: float
+    """Recall at the operating point, on the objects of val that both rounds hold."""
+    change: Interval
+    """Now minus before, paired by photo; wholly below 0."""
+
+
+class Payoffs(Record):
+    """What this round's pictures did on val, finding by finding, and what was forgotten since earlier rounds."""
+
+    findings: tuple[Payoff, ...]
+    losses: tuple[Loss, ...]
+
+
 class Comparison(Record):
-    """The three models on test, opened once for this round."""
+    """Champion, and control and candidate of each seed, on test, opened once for this round."""
 
     champion: Evaluation
-    control: Evaluation
-    candidate: Evaluation
+    control: tuple[Evaluation, ...]
+    candidate: tuple[Evaluation, ...]
     test_photos: str
     """Digest of the ids of the test photos: openings of the same photos are counted."""
 
@@ -254,8 +330,10 @@ class Decision(Record):
     better: Difference | None
     """None where nothing was trained."""
     pictures_did_it: Difference | None
+    """Means over the seeds."""
+    attributed: Literal["the pictures did it", "the pictures did not do it", "cannot tell"]
     attribution: str
-    """What can be said about the pictures: with one seed, that it cannot be told."""
+    """What can be said about the pictures, in a sentence: with one seed, that it cannot be told."""
     classes: tuple[ClassVerdict, ...]
     settle: str
     """What would settle an inconclusive outcome; empty otherwise."""
@@ -264,7 +342,9 @@ class Decision(Record):
     champion: str
     """`model_id` of the champion after the decision."""
     models: dict[Literal["champion", "control", "candidate"], str]
-    """`model_id` of each arm that was judged."""
+    """`model_id` of each that was judged; of control and candidate, that of the first seed."""
+    seeds: int = Field(1, ge=0)
+    """How often each arm was trained; 0 where nothing was."""
 
 
 class DecideSettings(Record):

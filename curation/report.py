@@ -14,8 +14,10 @@ from markupsafe import Markup
 
 from curation import plots, sections, wording
 from curation.evidence import Crop, GalleryPicture, gallery_within
-from curation.records import MIN_RELIABLE_PHOTOS, Batch, Briefs, Decision, Findings, Plan, Review
-from curation.sections import PictureCounts
+from curation.power import Power
+from curation.power import words as power_words
+from curation.records import MIN_RELIABLE_PHOTOS, Batch, Briefs, Decision, Findings, Payoffs, Plan, Review
+from curation.sections import Examples, PictureCounts
 from training.records import ERROR_KINDS, Evaluation, ImageSet, Record, TrainingMix
 
 MAX_GALLERY = 24
@@ -42,11 +44,14 @@ class ReportInput:
     batch: Batch | None = None
     review: Review | None = None
     mix: TrainingMix | None = None
+    power: Power | None = None
+    payoffs: Payoffs | None = None
     decision: Decision | None = None
     elapsed_s: Mapping[str, float] = field(default_factory=dict)
     """Seconds by step, in the order of the steps."""
     counts: Mapping[str, PictureCounts] = field(default_factory=dict)
     """By finding id."""
+    examples: Examples | None = None
     crops: Mapping[str, Sequence[Crop]] = field(default_factory=dict)
     """By finding id, the most telling first."""
     gallery: Sequence[GalleryPicture] = ()
@@ -58,7 +63,9 @@ def render(given: ReportInput) -> str:
     tests = {role: given.tests[role] for role in plots.ROLES if role in given.tests}
     judged = tests or ({"champion": given.champion} if given.champion else {})
     verdicts = sections.verdict_rows(given.decision, given.tests) if given.decision else []
-    room = MAX_PICTURE_BYTES - sum(len(picture.jpeg) for picture in gallery)
+    changed = (*given.examples.of_gained, *given.examples.of_lost) if given.examples else ()
+    jpegs = [picture.jpeg for picture in gallery] + [crop.jpeg for crop in changed]
+    room = MAX_PICTURE_BYTES - sum(map(len, jpegs))
     found = given.findings
     kept = sections.crops_within(given.crops, room)
     rows = sections.finding_rows(found, given.briefs, given.crops, kept) if found else None
@@ -74,13 +81,19 @@ def render(given: ReportInput) -> str:
         shortages=sections.shortage_rows(found, given.briefs, kept) if found else (),
         columns=sections.columns_tested(rows or ()),
         kinds=[kind for kind in found.kinds if kind.label is None and kind.count] if found else (),
-        flows=sections.flows(given.findings, given.briefs, given.counts, verdicts) if given.briefs else (),
+        flows=_flows(given, given.briefs, verdicts) if given.briefs else (),
+        power=power_words(given.power) if given.power else "",
         gallery=gallery,
         time_bars=plots.bars(given.elapsed_s),
         seen=sections.objects_seen(given.images, given.mix) if given.mix else (),
         verdicts=verdicts,
         records=_records(given, tests),
     )
+
+
+def _flows(given: ReportInput, briefs: Briefs, verdicts: Sequence[sections.VerdictRow]) -> list[sections.Flow]:
+    making_s = sum(given.elapsed_s.get(step, 0) for step in ("generate", "review"))
+    return sections.flows(given.findings, briefs, given.counts, given.payoffs, verdicts, making_s=making_s)
 
 
 def _sentence(given: ReportInput) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from curation import plots, wording
 from curation.evidence import Crop
 from curation.finding_lines import in_order
-from curation.records import Briefs, Decision, Finding, Findings, Shortage
+from curation.payoff import minutes_of, per_100_pictures, per_minute
+from curation.records import Briefs, Decision, Finding, Findings, Payoff, Payoffs, Shortage
 from generation.records import Brief
 from training.records import Evaluation, ImageSet, Interval, TrainingMix
 
@@ -20,6 +21,16 @@ class PictureCounts:
     requested: int
     made: int
     accepted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Objects of test that the candidate sees otherwise than the champion: how many, and some of them."""
+
+    gained: int
+    lost: int
+    of_gained: tuple[Crop, ...]
+    of_lost: tuple[Crop, ...]
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,12 @@ class Flow:
     brief: Brief
     words: str
     counts: PictureCounts | None
+    payoff: Payoff | None
+    """What its pictures did on val."""
+    per_100: Interval | None
+    """Its gain by 100 pictures."""
+    per_minute: Interval | None
+    """Its gain by minute of making pictures, None where none had to be made."""
     verdict: VerdictRow | None
 
     def share(self, count: int) -> float:
@@ -164,20 +181,36 @@ def verdict_rows(decision: Decision, tests: Mapping[str, Evaluation]) -> list[Ve
 
 
 def flows(
-    findings: Findings | None, briefs: Briefs, counts: Mapping[str, PictureCounts], verdicts: Sequence[VerdictRow]
+    findings: Findings | None,
+    briefs: Briefs,
+    counts: Mapping[str, PictureCounts],
+    payoffs: Payoffs | None,
+    verdicts: Sequence[VerdictRow],
+    *,
+    making_s: float,
 ) -> list[Flow]:
-    """Follow each brief from its finding to the verdict on its class."""
-    words = {finding.finding_id: finding.words for finding in findings.findings} if findings else {}
+    """Follow each brief from its finding to the verdict on its class; making all pictures took `making_s`."""
+    named: list[Finding | Shortage] = [*findings.findings, *findings.shortages] if findings else []
+    words = {finding.finding_id: finding.words for finding in named}
     by_class = {verdict.label: verdict for verdict in verdicts}
-    return [
-        Flow(
-            brief=brief,
-            words=words.get(brief.finding_id, brief.label),
-            counts=counts.get(brief.finding_id),
-            verdict=by_class.get(brief.label),
+    measured = {payoff.finding_id: payoff for payoff in payoffs.findings} if payoffs else {}
+    minutes = minutes_of(list(measured.values()), making_s)
+    found = []
+    for brief in briefs.briefs:
+        key = brief.finding_id
+        payoff = measured.get(key)
+        found.append(
+            Flow(
+                brief=brief,
+                words=words.get(key, brief.label),
+                counts=counts.get(key),
+                payoff=payoff,
+                per_100=per_100_pictures(payoff) if payoff else None,
+                per_minute=per_minute(payoff, minutes[key]) if payoff else None,
+                verdict=by_class.get(brief.label),
+            )
         )
-        for brief in briefs.briefs
-    ]
+    return found
 
 
 def objects_seen(images: ImageSet, mix: TrainingMix) -> list[tuple[str, tuple[int, int, int]]]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from curation.desk import Desk
     from curation.ledger import Ledger, RoundFolder
     from curation.loop import Until
+    from curation.stopping import Stop
     from training.records import Record
 
 R = TypeVar("R", bound="Record")
@@ -146,67 +147,11 @@ def advance(desk: "Desk", until: "Until", *, may_review: bool) -> "RoundFolder":
     return play(desk, until, may_review=may_review)
 
 
-def advance_rounds(desk: "Desk", until_round: int) -> "RoundFolder":
-    """Finish rounds up to a number, and give the last one."""
+def advance_rounds(desk: "Desk", until_round: int) -> "tuple[RoundFolder, Stop | None]":
+    """Finish rounds up to a number; give the last one, and why there are no more where that is so."""
     from curation.loop import play_rounds
 
     return play_rounds(desk, until_round)
-
-
-def analyze(desk: "Desk", as_json: bool) -> "RoundFolder":
-    """Do a round up to what is done about its findings; where the language model stops, show what there is first."""
-    from training.errors import LlmBudget, LlmUnavailable
-
-    try:
-        return advance(desk, "analyze", may_review=False)
-    except (LlmUnavailable, LlmBudget):
-        if not as_json:
-            say("\n".join(_finding_lines(desk.ledger.rounds()[-1])))
-        raise
-
-
-def tell_findings(folder: Path, last: "RoundFolder", as_json: bool) -> None:
-    """Show the findings of a round and what is done about them."""
-    from curation.consultation import Consulted
-    from curation.desk import findings_of
-    from curation.records import Briefs
-
-    findings, briefs, consulted = findings_of(last), last.read("brief", Briefs), last.read("consult", Consulted)
-    assert findings is not None
-    assert briefs is not None
-    if as_json:
-        actions = [action.plain() for action in briefs.actions]
-        asked = consulted.consultation.plain() if consulted else None
-        say(json.dumps(findings.plain() | {"actions": actions, "llm": asked}, indent=2, ensure_ascii=False))
-    else:
-        say("\n".join(_finding_lines(last)))
-        say_next(folder, "generate")
-
-
-def _finding_lines(last: "RoundFolder") -> list[str]:
-    from curation.consultation import Consulted
-    from curation.desk import findings_of
-    from curation.finding_lines import findings_lines
-    from curation.records import Briefs
-
-    findings, consulted = findings_of(last), last.read("consult", Consulted)
-    assert findings is not None
-    asked = consulted.consultation if consulted else None
-    return findings_lines(findings, last.read("brief", Briefs), columns(), asked=asked)
-
-
-def rehearse(folder: Path, as_json: bool) -> None:
-    """Write down what the language model would be asked, and say where it lies."""
-    with writing(folder, "analyze", may_ask=False) as desk:
-        from curation import wiring
-
-        rehearsal = wiring.rehearse(desk)
-    if as_json:
-        say(json.dumps({"folder": str(rehearsal.folder), "requests": rehearsal.asked}, indent=2))
-    else:
-        say(f"written to {rehearsal.folder}, nothing was sent")
-        say(f"{rehearsal.asked} request, at most {rehearsal.max_tokens:,} tokens; answers lead to more")
-        say_next(folder, "analyze")
 
 
 def take_step(folder: Path, until: "Until", kind: type[R], *, redo: str | None, yes: bool, **allowed: bool) -> R:
@@ -223,17 +168,6 @@ def write_report(folder: Path) -> Path:
 
     with hints_for(folder):
         return wiring.write_report(workspace_in(folder, "report"))
-
-
-def tell_decision(folder: Path, last: "RoundFolder", as_json: bool, *, report: Path | None = None) -> None:
-    """Show how a round ended, and where its report lies if it was written."""
-    from curation import screen
-    from curation.records import Decision
-
-    decision = last.read("decide", Decision)
-    assert decision is not None
-    lines = screen.decision_lines(decision, columns()) + ([f"report: {report}"] if report else [])
-    show_record(decision, lines, as_json, folder, "run" if report else "report")
 
 
 def show_record(record: "Record", lines: Sequence[str], as_json: bool, folder: Path, following: str) -> None:

@@ -12,9 +12,9 @@ from curation.brief import Words, make_briefs
 from curation.compare import Contender
 from curation.consultation import Consulted
 from curation.desk import Board, Desk, Frozen
-from curation.judging import Studied, judge, load_judged
+from curation.judging import Studied, judge, judge_arms, load_judged
 from curation.ledger import Ledger, RoundFolder
-from curation.records import Batch, Briefs, Comparison, Decision, Findings, Plan, Review
+from curation.records import Batch, Briefs, Comparison, Decision, Findings, Payoffs, Plan, Review, TrainedArms
 from curation.serving import Stock, serve
 from generation import draw_layout, layout
 from generation.auto_review import judge_by_rule
@@ -80,9 +80,17 @@ def judge_on_val(desk: Desk, frozen: Frozen, champion: ModelVersion) -> Evaluati
 
 
 def write_briefs(
-    desk: Desk, studied: Studied, findings: Findings, said: Consulted | None, card: CapabilityCard | None
+    desk: Desk,
+    studied: Studied,
+    findings: Findings,
+    said: Consulted | None,
+    card: CapabilityCard | None,
+    paid: Mapping[int, Payoffs],
 ) -> Briefs:
-    """Turn findings into actions and briefs, by what the generators can serve; the language model may lend words."""
+    """Turn findings into actions and briefs, by what the generators can serve; the language model may lend words.
+
+    `paid` gives what pictures did in earlier rounds, by number.
+    """
     priors, study = studied.frozen.priors, studied.study
     settings, generator = desk.config.generate, desk.config.generator
     photo_ids = study.images.id[study.learned.photo]
@@ -93,6 +101,7 @@ def write_briefs(
         min_pictures=settings.min_pictures,
         suspect_shares={each.finding_id: study.suspect_share(each) for each in findings.findings if each.missed},
         words=_words_of(findings, said) if said else {},
+        history=paid,
         means_for=lambda brief, conditions: serve(
             brief, conditions, stock, first=generator.backend, cannot_make=lambda one: _cannot_make(one, priors, card)
         ),
@@ -188,7 +197,7 @@ def review(desk: Desk, frozen: Frozen, batch: Batch) -> Review:
     by_hand: dict[str, bool] = {}
     if pictures:
         board = desk.board()
-        by_hand = _collect(desk.ledger.root / "decisions.json", board)
+        by_hand = _collect(_journal(desk), board)
         verdicts = [_override(verdict, by_hand) for verdict in judge_by_rule(pictures, settings=desk.config.review)]
         board.publish_verdicts(verdicts)
     reasons = [_kind_of(verdict.reason) for verdict in verdicts if not verdict.accepted]
@@ -201,19 +210,20 @@ def review(desk: Desk, frozen: Frozen, batch: Batch) -> Review:
     )
 
 
-def compare(desk: Desk, frozen: Frozen, models: Mapping[str, ModelVersion]) -> Comparison:
-    """Open test: judge champion, control and candidate on it."""
-    prefixed = {f"compare.{role}": model for role, model in models.items()}
-    judged = dict(zip(models, judge(desk, frozen, prefixed, split="test"), strict=True))
-    return Comparison(**judged, test_photos=photos_digest(frozen, "test"))
+def compare(desk: Desk, frozen: Frozen, champion: ModelVersion, trained: TrainedArms) -> Comparison:
+    """Open test: judge champion, and control and candidate of each seed on it."""
+    first, control, candidate = judge_arms(desk, frozen, [champion], trained, split="test", step="compare")
+    return Comparison(
+        champion=first[0], control=control, candidate=candidate, test_photos=photos_digest(frozen, "test")
+    )
 
 
 def reach_decision(desk: Desk, frozen: Frozen, comparison: Comparison) -> Decision:
     """Decide by the paired photo bootstrap on test."""
     return decide.decide(
         champion=_on_test(frozen, comparison.champion),
-        control=_on_test(frozen, comparison.control),
-        candidate=_on_test(frozen, comparison.candidate),
+        control=[_on_test(frozen, each) for each in comparison.control],
+        candidate=[_on_test(frozen, each) for each in comparison.candidate],
         classes=frozen.image_set.classes,
         settings=desk.config.decide,
         openings=openings_of(desk.ledger, comparison.test_photos),
@@ -245,18 +255,23 @@ def photos_digest(frozen: Frozen, split: Split) -> str:
     return digest_of(sorted(frozen.images.id[frozen.images.rows_of(split)].tolist()))
 
 
-def photos_of_classes(frozen: Frozen, split: Split) -> dict[str, int]:
-    """Count the photos of a split that hold each class."""
-    labels = frozen.labels_of(split)
-    held = np.unique(np.stack([labels.image, labels.label], axis=1), axis=0)[:, 1]
-    counts = np.bincount(held, minlength=len(frozen.image_set.classes)).tolist()
-    return dict(zip(frozen.image_set.classes, counts, strict=True))
+def decided_by_hand(desk: Desk) -> dict[str, bool]:
+    """Give what people decided about pictures, as far as it has been collected: by request id, accepted or not."""
+    return _read_journal(_journal(desk))
+
+
+def _journal(desk: Desk) -> Path:
+    return desk.ledger.root / "decisions.json"
+
+
+def _read_journal(journal: Path) -> dict[str, bool]:
+    return dict(json.loads(journal.read_text(encoding="utf-8"))) if journal.is_file() else {}
 
 
 def _collect(journal: Path, board: Board) -> dict[str, bool]:
     """Copy what people decided by tags into the workspace's journal, newer decisions over older ones, and give all."""
     found = board.read_decisions()
-    known: dict[str, bool] = json.loads(journal.read_text(encoding="utf-8")) if journal.is_file() else {}
+    known = _read_journal(journal)
     known |= dict(zip(found.request_id.tolist(), found.accepted.tolist(), strict=True))
     if known:
         write_json(journal, known)

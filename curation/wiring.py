@@ -16,7 +16,7 @@ from curation.appearance import Looks
 from curation.cold_folder import ColdFolder
 from curation.config import TrainingSettings, load_config
 from curation.demo import FILE_COUNT, demo_files
-from curation.desk import Desk, Interview, Profile
+from curation.desk import Desk
 from curation.doctor import database_uri, gpu_count
 from curation.gather import gather
 from curation.imports import Import, first_import, imports_of, placed, publish, take_in
@@ -25,6 +25,7 @@ from curation.lock import holding
 from curation.painters import Painters, Permissions, Weights
 from curation.progress import progress_of, waiting
 from curation.report import render
+from curation.step_settings import Interview, Profile
 from curation.store import Store, open_dataset
 from generation.allowance import LlmSettings
 from generation.chat import Chat
@@ -45,8 +46,8 @@ from training.splits import assign_splits
 MAX_SILENCE_S = 900.0  # a single step on a slow machine may take minutes; nothing takes this long
 TITLES = {"fit": "training", "predict": "predicting", "embed": "embedding", "inspect": "loading weights"}
 KEY = "OPENAI_API_KEY"
-CPU_PROFILE = Profile(device="cpu", imgsz=256, max_updates=200, scratch_updates=450)
-GPU_PROFILE = Profile(device="0", imgsz=640, max_updates=3000, scratch_updates=10_000)
+CPU_PROFILE = Profile(device="cpu", imgsz=256, max_updates=200, scratch_updates=450, seeds=1)
+GPU_PROFILE = Profile(device="0", imgsz=640, max_updates=3000, scratch_updates=10_000, seeds=3)
 CONFIG_HEAD = "# What differs from the defaults; configs/default.yaml explains every key.\n"
 DEMO_SETTINGS = """\
 training:
@@ -181,7 +182,13 @@ def write_report(ledger: Ledger) -> Path:
     """Write report.html of the last round; takes no lock."""
     first = first_import(ledger.root)
     path = ledger.root / "report.html"
-    given = gather(ledger, dataset=first.source, drawn=first.drawn, read_pixels=dataset.read_pixels)
+    given = gather(
+        ledger,
+        dataset=first.source,
+        drawn=first.drawn,
+        min_photos=load_config(ledger.root / CONFIG_NAME).decide.min_photos,
+        read_pixels=dataset.read_pixels,
+    )
     write_text(path, render(given))
     return path
 
@@ -195,6 +202,7 @@ def profile_of(settings: TrainingSettings) -> Profile:
         imgsz=settings.imgsz or usual.imgsz,
         max_updates=settings.max_updates or usual.max_updates,
         scratch_updates=settings.scratch_updates or usual.scratch_updates,
+        seeds=settings.seeds or usual.seeds,
     )
 
 

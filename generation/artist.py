@@ -60,7 +60,7 @@ class GligenArtist:
     @property
     def batch_count(self) -> int:
         """Draw as many at once as memory has allowed so far."""
-        return self.door.batch_count
+        return self.door.batches.count
 
     def draw(self, requests: Sequence[DrawRequest], *, attempt: int) -> list[Drawing | PaintFailure]:
         """Draw requests that all go into photos, or none of them."""

@@ -4,25 +4,22 @@ GLIGEN: Li et al., "GLIGEN: open-set grounded text-to-image generation" (CVPR 20
 Diffusion pipeline and a UNet with gated attention. Sampler: DPM-Solver++, Lu et al. (2022).
 """
 
-import gc
-from collections.abc import Callable, Sequence
-from typing import Any, Self, TypeVar
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 
+from generation.fitting import Batches
 from generation.gligen_weights import Loaded, load
 from generation.grounding import Layout, PaintFailure, PaintSettings, Pixels, fill_slots, refusal
 from training.errors import ModelError
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Tensor = Any
 """`torch.Tensor`: torch is imported when it is needed."""
 
 HANDLED_AT_ONCE = 8  # pictures in the encoder or decoder, which need more memory a picture than all the rest
 NOT_FINITE = "the model's arithmetic overflowed and left no picture: use another precision or seed"
 BLACKED_OUT = "the safety checker blacked the picture out"
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 class GligenDoor:
@@ -37,7 +34,7 @@ class GligenDoor:
 
         self.loaded, self.settings = loaded, settings
         self.pipe, self.device = loaded.pipe, loaded.device
-        self.batch_count = settings.batch_count
+        self.batches = Batches(settings.batch_count, self.device)
         self._gates = [part for part in self.pipe.unet.modules() if isinstance(part, GatedSelfAttentionDense)]
         self._embedded: dict[str, Tensor] = {}
 
@@ -91,7 +88,7 @@ class GligenDoor:
             )
         refused = self.refusals(layouts)
         fit = [layout for layout, reason in zip(layouts, refused, strict=True) if reason is None]
-        painted = iter(self.in_batches(fit, self._paint_batch))
+        painted = iter(self.batches.of(fit, self._paint_batch))
         return [PaintFailure(reason) if reason else next(painted) for reason in refused]
 
     def _paint_batch(self, layouts: Sequence[Layout]) -> list[Pixels | PaintFailure]:
@@ -197,44 +194,3 @@ class GligenDoor:
             else np.ascontiguousarray(picture[:, :, ::-1])
             for picture, is_finite, is_flagged in zip(levels, finite, flagged or [False] * len(finite), strict=True)
         ]
-
-    def in_batches(self, items: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[Result]]) -> list[Result]:
-        """Do work on batches of at most `batch_count` items; where memory does not suffice, that is halved for good.
-
-        Raises `ModelError` where it does not suffice for one item.
-        """
-        done: list[Result] = []
-        while len(done) < len(items):
-            batch = items[len(done) : len(done) + self.batch_count]
-            made = _within_memory(work, batch)
-            if made is not None:
-                done += made
-            elif len(batch) == 1:
-                raise ModelError(
-                    f"the memory of {self.device} does not suffice for a single picture",
-                    hint="end other programs that use it, or take a larger one",
-                )
-            else:
-                self.batch_count = len(batch) // 2
-                _free_memory()
-        return done
-
-
-def _within_memory(
-    work: Callable[[Sequence[Item]], Sequence[Result]], batch: Sequence[Item]
-) -> Sequence[Result] | None:
-    """Do the work; None where memory did not suffice."""
-    try:
-        return work(batch)
-    except RuntimeError as error:  # on a CPU, and in some libraries of the GPU, it has no name of its own
-        if not any(sign in str(error) for sign in OUT_OF_MEMORY):
-            raise
-    return None
-
-
-def _free_memory() -> None:
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -56,7 +56,7 @@ def inpaint(door: GligenDoor, repaints: Sequence[Repaint]) -> list[Pixels | Pain
             if turn < len(plan) and not isinstance(picture, PaintFailure)
         ]
         shots = [_shot(door, repaints[row], picture, here, turn) for row, picture, here in work]
-        painted = door.in_batches(shots, partial(repaint_shots, door))
+        painted = door.batches.of(shots, partial(repaint_shots, door))
         for (row, picture, here), new in zip(work, painted, strict=True):
             results[row] = new if isinstance(new, PaintFailure) else _back(repaints[row], picture, here, new)
     return results

@@ -5,7 +5,6 @@ with vision transformers" (ECCV 2022). Other zero-shot detectors of transformers
 phrases as one text and name what they see by words of it, not by its phrases: they are refused.
 """
 
-import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from generation.fitting import Batches
 from generation.gligen_weights import pick_device
 from generation.grounding import Pixels
 from generation.judge_files import JUDGE_ID, digest_of_folder, folder_of, weights_of
@@ -26,7 +26,6 @@ MIN_SCORE = 0.01
 MAX_SIGHTINGS = 100  # of a class in a picture
 """The best so many of a picture are given; a place in the picture can be several classes."""
 BATCH_COUNT = 8
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 Tensor = Any
 """`torch.Tensor`: torch is imported when it is needed."""
 
@@ -37,7 +36,7 @@ class ZeroShotJudge:
     def __init__(self, model: Any, processor: Any, tokenizer: Any, *, name: str, device: str) -> None:
         self.model, self.processor, self.tokenizer = model, processor, tokenizer
         self.device = device
-        self.batch_count = BATCH_COUNT
+        self.batches = Batches(BATCH_COUNT, device)
         self._name = name
 
     @classmethod
@@ -72,21 +71,7 @@ class ZeroShotJudge:
         `ModelError` for a phrase that its tokenizer would cut, and where memory does not suffice for one picture.
         """
         tokens = self._tokens(phrases)
-        done: list[Sighting] = []
-        while len(done) < len(pictures):
-            batch = pictures[len(done) : len(done) + self.batch_count]
-            seen = self._within_memory(batch, tokens)
-            if seen is not None:
-                done += seen
-            elif len(batch) == 1:
-                raise ModelError(
-                    f"the memory of {self.device} does not suffice for the judge to look at a single picture",
-                    hint="end other programs that use it, or take a larger one",
-                )
-            else:
-                self.batch_count = len(batch) // 2
-                _free_memory()
-        return done
+        return self.batches.of(pictures, lambda batch: self._seen(batch, tokens))
 
     def _tokens(self, phrases: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Give the numbers and the mask of the phrases' tokens, (c, n) each."""
@@ -99,15 +84,6 @@ class ZeroShotJudge:
                 )
         tokens = self.tokenizer(list(phrases), padding="max_length", max_length=limit, return_tensors="pt")
         return tokens.input_ids.to(self.device), tokens.attention_mask.to(self.device)
-
-    def _within_memory(self, pictures: Sequence[Pixels], tokens: tuple[Tensor, Tensor]) -> list[Sighting] | None:
-        """Look at a batch; None where memory did not suffice."""
-        try:
-            return self._seen(pictures, tokens)
-        except RuntimeError as error:  # on a CPU, and in some libraries of the GPU, it has no name of its own
-            if not any(sign in str(error) for sign in OUT_OF_MEMORY):
-                raise
-        return None
 
     def _seen(self, pictures: Sequence[Pixels], tokens: tuple[Tensor, Tensor]) -> list[Sighting]:
         import torch
@@ -210,11 +186,3 @@ def _mixed(folder: Path, reason: str) -> ModelError:
         f"{folder} cannot be used as a judge: {reason}",
         hint="fetch the folder again: its files are damaged or not of one model",
     )
-
-
-def _free_memory() -> None:
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -18,13 +18,17 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import IO, Any
 
-from training.errors import ChildError
+from training.errors import ChildError, CurateError, Diverged, OutOfMemory
 from training.files import write_json
 
 Progress = Callable[[int, int, str], None]
 """Called with done, total and a note."""
 
+_KINDS: dict[str, type[CurateError]] = {kind.__name__: kind for kind in (OutOfMemory, Diverged)}
+_MEMORY_HINT = "try a smaller training.imgsz, or close other programs"
 PR_SET_PDEATHSIG = 1
+KERNEL_COUNTS = Path("/proc/vmstat")
+"""Holds, since Linux 4.13, how many processes the kernel has killed for want of memory."""
 SECRET_MARKS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
 LOGIN_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]*@")  # a database's or proxy's address with its password
 PARENT = "CURATE_PARENT"
@@ -79,10 +83,11 @@ def run_child(
     """Run `python -m MODULE JOB FOLDER` to its result.
 
     Raises `ChildError` when the child fails, is killed, or says nothing for `max_silence_s`, with the child's own
-    reason where it gave one.
+    reason where it gave one; `OutOfMemory` and `Diverged` where it says that it was that, or the kernel does.
     """
     (folder / "result.json").unlink(missing_ok=True)
     write_json(folder / "request.json", dict(request))
+    killed_before = killed_for_memory()
     environment = hardened_environment(home, trusted=trusted, inherited=os.environ)
     with (folder / "log.txt").open("ab") as log:
         child = subprocess.Popen(
@@ -97,7 +102,7 @@ def run_child(
             _follow(child, job, folder, progress, max_silence_s)
         finally:
             _end(child)
-    return _result(child, job, folder)
+    return _result(job, folder, child.returncode, killed_before=killed_before)
 
 
 def die_with_parent() -> None:
@@ -153,21 +158,31 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def _result(child: subprocess.Popen[bytes], job: str, folder: Path) -> dict[str, Any]:
+def told(error: CurateError) -> dict[str, str]:
+    """Give what a child writes as its result where it failed in a way that it knows."""
+    return {"error": error.message, "hint": error.hint, "kind": type(error).__name__}
+
+
+def killed_for_memory() -> int | None:
+    """Give how many processes the kernel has killed for want of memory since it started; None where it does not say."""
+    try:
+        counts = dict(line.split() for line in KERNEL_COUNTS.read_text(encoding="utf-8").splitlines())
+        return int(counts["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _result(job: str, folder: Path, code: int, *, killed_before: int | None) -> dict[str, Any]:
+    """Give what the child left; raises the error that it wrote, or the one that its exit code means."""
     path = folder / "result.json"
     if path.is_file():
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if "error" not in result:
             return result
-        raise ChildError(
-            f"'{job}' failed: {result['error']}", hint=str(result.get("hint") or f"see {folder / 'log.txt'}")
-        )
-    ending = (
-        f"was killed by signal {-child.returncode}" if child.returncode < 0 else f"ended with code {child.returncode}"
-    )
-    hint = (
-        "it may have run out of memory: try a smaller training.batch or training.imgsz"
-        if child.returncode == -9
-        else ""
-    )
+        kind = _KINDS.get(str(result.get("kind")), ChildError)
+        raise kind(f"'{job}' failed: {result['error']}", hint=str(result.get("hint") or f"see {folder / 'log.txt'}"))
+    if code == -signal.SIGKILL and killed_before is not None and (killed_for_memory() or 0) > killed_before:
+        raise OutOfMemory(f"'{job}' was killed by the kernel for want of memory", hint=_MEMORY_HINT)
+    ending = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    hint = f"it may have run out of memory: {_MEMORY_HINT}" if code == -signal.SIGKILL else ""
     raise ChildError(f"'{job}' {ending}", hint=hint or f"see {folder / 'log.txt'} and run the command again")

@@ -10,7 +10,9 @@
     ├── DamagedFile        4  a finished file is not what its record says
     ├── DatabaseError      4  mongod is missing, dead or unreachable
     ├── ModelError         4  weights that cannot be loaded or used
+    │   └── Diverged       4  training ended in numbers that are none
     ├── ChildError         4  a heavy step died in its own process
+    │   └── OutOfMemory    4  it needed more memory than there is
     ├── LlmUnavailable     4  the language model's server cannot be used now
     └── LlmBudget          4  a call would go beyond what the round may spend on the language model
 
@@ -71,8 +73,16 @@ class ModelError(CurateError):
     """Weights that cannot be loaded, or a model that does not fit the data."""
 
 
+class Diverged(ModelError):
+    """Training ended in weights or losses that are not numbers."""
+
+
 class ChildError(CurateError):
     """A heavy step in a process of its own did not end well."""
+
+
+class OutOfMemory(ChildError):
+    """A heavy step needed more memory than there is."""
 
 
 class LlmUnavailable(CurateError):

@@ -1,15 +1,16 @@
 """The arms of a round: what each learns from, equal in length, epochs and updates by construction.
 
-The candidate sees every real train photo and the accepted pictures. The control sees the same number of entries, all
-real: photos that hold the target classes are repeated until those are seen as often as in the candidate, then all
-photos in turn. So a gain of the candidate over the control is not a gain of more updates, nor of seeing the rare
-objects more often.
+Both arms see every real train photo, and the accepted pictures of earlier rounds. The candidate sees this round's
+pictures besides. The control sees as many entries, none of them new: photos that hold the target classes are repeated
+until those are seen as often as in the candidate, then all photos in turn. So a gain of the candidate over the control
+is not a gain of more updates, nor of seeing the rare objects more often, nor of what earlier rounds made.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,24 +41,47 @@ class Lesson:
     """(n, 4) corners as fractions 0–1."""
 
 
-def candidate_list(
-    real: Sequence[Picture], accepted: Sequence[Picture], *, max_synthetic_share: float
-) -> list[TrainingFile]:
-    """List every real photo once and as many accepted pictures, in their order, as the share of the whole allows."""
-    limit = math.floor(len(real) * max_synthetic_share / (1 - max_synthetic_share) + 1e-9)  # share of the final list
-    return [shown(picture, times=1) for picture in [*real, *accepted[:limit]]]
+class Lists(NamedTuple):
+    """What the two arms show, equal in length."""
+
+    control: list[TrainingFile]
+    candidate: list[TrainingFile]
 
 
-def control_list(real: Sequence[Picture], *, length: int, wanted: Mapping[str, int]) -> list[TrainingFile]:
-    """List real photos only, `length` entries: each once, then repetitions.
+def both_lists(
+    real: Sequence[Picture],
+    old: Sequence[Picture],
+    new: Sequence[Picture],
+    *,
+    max_synthetic_share: float,
+    targets: Container[str],
+) -> Lists:
+    """List what both arms show: `old` pictures are of earlier rounds, `new` ones of this, which the control never sees.
 
-    `wanted` gives, by target class, how many objects the candidate sees beyond one pass over the real photos. The
-    rarest class comes first: photos that hold it are repeated in turn until its number is reached, then those of the
-    next, as far as there is room. What is left is filled with all photos in turn.
+    The share is one of the candidate's whole list. Where it is short of room, new pictures come before old ones, each
+    in their order. `targets` are the classes that the new pictures are about.
     """
-    times = {picture.picture_id: 1 for picture in real}
+    room = math.floor(len(real) * max_synthetic_share / (1 - max_synthetic_share) + 1e-9)
+    new = new[:room]
+    old = old[: room - len(new)]
+    candidate = [shown(picture, times=1) for picture in [*real, *old, *new]]
+    gained = seen_objects([shown(picture, times=1) for picture in new], {each.picture_id: each for each in new})
+    wanted = {label: count for label, count in gained.items() if label in targets}
+    return Lists(control=control_list(real, old, length=len(candidate), wanted=wanted), candidate=candidate)
+
+
+def control_list(
+    real: Sequence[Picture], pool: Sequence[Picture] = (), *, length: int, wanted: Mapping[str, int]
+) -> list[TrainingFile]:
+    """List `length` entries: real photos and pictures of earlier rounds, each once, then repetitions of real photos.
+
+    `wanted` gives, by target class, how many objects the candidate sees beyond one pass over these. The rarest class
+    comes first: photos that hold it are repeated in turn until its number is reached, then those of the next, as far as
+    there is room. What is left is filled with all photos in turn.
+    """
+    times = {picture.picture_id: 1 for picture in [*real, *pool]}
     missing = dict(wanted)
-    spare = length - len(real)
+    spare = length - len(times)
     for label in sorted(wanted, key=lambda label: (sum(picture.objects.get(label, 0) for picture in real), label)):
         holders = [picture for picture in real if picture.objects.get(label)]
         for picture in cycle(holders):
@@ -68,7 +92,7 @@ def control_list(real: Sequence[Picture], *, length: int, wanted: Mapping[str, i
             missing = {other: count - picture.objects.get(other, 0) for other, count in missing.items()}
     for picture in islice(cycle(real), spare):
         times[picture.picture_id] += 1
-    return [shown(picture, times=times[picture.picture_id]) for picture in real]
+    return [shown(picture, times=times[picture.picture_id]) for picture in [*real, *pool]]
 
 
 def seen_objects(files: Sequence[TrainingFile], pictures: Mapping[str, Picture]) -> dict[str, int]:

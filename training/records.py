@@ -101,19 +101,25 @@ class FitSettings(Record):
     imgsz: int = Field(ge=32)
     epochs: int = Field(ge=1)
     batch: int = Field(ge=1)
+    """Pictures in one optimiser step."""
+    at_once: int | None = Field(None, ge=1)
+    """Pictures that the network sees at once, where memory does not suffice for `batch`; None for all of them."""
     lr0: float = Field(gt=0)
     seed: int = Field(ge=0)
     device: str
     """`cpu`, or a CUDA device number as ultralytics takes it."""
+    overrides: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """Further settings of ultralytics' training, checked by `training.overrides`."""
 
 
-ArmName = Literal["first", "control", "candidate"]
+ArmName = Literal["first", "control", "candidate", "without"]
 
 
 class Arm(Record):
     """One list of pictures to train on; every arm of a round has a list of the same length."""
 
     name: ArmName
+    """`first` before there is a champion; `without` is a candidate that lacks one finding's pictures."""
     files: FileRef
     """JSON Lines of `TrainingFile`."""
     length: int
@@ -140,6 +146,24 @@ class TrainingMix(Record):
     control: Arm
     candidate: Arm
     settings: FitSettings
+    """With the first seed."""
+    seeds: tuple[int, ...] = Field(min_length=1)
+    """Each arm is trained once with each; the first is the one that may be promoted, nominated beforehand."""
+    new_count: int = Field(ge=0)
+    """Pictures of this round in the candidate's list."""
+    left_out: int = Field(0, ge=0)
+    """Train photos that neither arm shows, because a label of theirs is suspected."""
+
+
+class ClassMapping(Record):
+    """The classes of a model beside those of the data, by name."""
+
+    kept: tuple[str, ...]
+    """Known to both."""
+    new: tuple[str, ...]
+    """Of the data alone: to be learned."""
+    dropped: tuple[str, ...]
+    """Of the model alone: not predicted any more once it is trained on the data."""
 
 
 class ModelVersion(Record):
@@ -147,7 +171,7 @@ class ModelVersion(Record):
 
     model_id: str
     classes: tuple[str, ...]
-    origin: Literal["given", "first", "control", "candidate"]
+    origin: Literal["given", "first", "control", "candidate", "without"]
     parent: str | None
     """`model_id` of the weights that training started from, None for a start from scratch."""
     round: int
@@ -155,6 +179,11 @@ class ModelVersion(Record):
     trained_on: str | None
     """Digest of the arm, None for a model that was brought."""
     history: str
-    """How the fit ran: `in one go`, the only way so far, repeats bit by bit on a CPU. Empty if brought."""
+    """How the fit ran: `in one go`, which repeats bit by bit on a CPU, or from which epoch on it was continued. Empty
+    if brought."""
+    settings: FitSettings | None = None
+    """As it was trained in the end, None for a model that was brought."""
+    mapping: ClassMapping | None = None
+    """From the classes of the parent to its own, None where it has no parent."""
     trusted: bool = False
     """Loaded without ultralytics' safe loading, because the user said so."""

@@ -1,14 +1,17 @@
-"""Door to ultralytics: inspect weights, fit, predict, embed. Runs as a child: `python -m training.yolo JOB FOLDER`.
+"""Door to ultralytics: inspect weights, predict, embed. Runs as a child: `python -m training.yolo JOB FOLDER`.
+
+Fitting is a job, too, behind a door of its own: `training.fit`.
 
 ultralytics writes settings, fonts and caches into `YOLO_CONFIG_DIR`, rewrites damaged JPEGs in place (so it only ever
 sees our links), and executes what a data YAML says under `download:` (so it only ever sees our YAML of four keys).
 """
 
+import errno
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.boxes import RawBoxes
-from training.child import INTEGRATIONS, die_with_parent
+from training.checkpoint import load, state_digest, wants_memory
+from training.child import INTEGRATIONS, die_with_parent, told
 from training.crops import Pixels, square_crops
-from training.errors import CurateError, ModelError
-from training.files import digest_of, write_json, write_with
+from training.errors import CurateError, ModelError, OutOfMemory
+from training.files import write_json, write_with, writing_failed
+from training.fit import Say, fit
 from training.pixels import read_pixels
-from training.records import FitSettings
 
-Say = Callable[[int, int, str], None]
 MIN_PREDICTED_SCORE = 0.001  # the usual floor for AP: below it nothing changes a curve
 MAX_PREDICTIONS = 300
 PREDICT_BATCH = 16
@@ -33,48 +36,9 @@ EMBED_BATCH = 64
 
 def inspect(request: dict[str, Any], _folder: Path, _say: Say) -> dict[str, Any]:
     """Load weights and give their class names in order, and the digest of their tensors."""
-    model = _load(request["weights"])
+    model = load(request["weights"])
     names = [str(name) for _, name in sorted(model.names.items())]
-    return {"names": names, "digest": _state_digest(model)}
-
-
-def fit(request: dict[str, Any], folder: Path, say: Say) -> dict[str, Any]:
-    """Train to the last epoch and leave its averaged weights in `weights.pt`; no checkpoint is chosen."""
-    settings = FitSettings.model_validate(request["settings"])
-    model = _load(request["weights"])
-    _report_epochs(model, settings, say)
-    shutil.rmtree(folder / "run", ignore_errors=True)
-    model.train(
-        data=request["data"],
-        epochs=settings.epochs,
-        imgsz=settings.imgsz,
-        batch=settings.batch,
-        nbs=settings.batch,  # else gradients of 64 pictures are gathered before a step
-        seed=settings.seed,
-        device=settings.device,
-        optimizer="AdamW",
-        lr0=settings.lr0,
-        cos_lr=True,
-        warmup_epochs=1,
-        warmup_bias_lr=0.0,  # the default of 0.1 is meant for SGD
-        close_mosaic=max(1, settings.epochs // 4),
-        deterministic=True,
-        amp=settings.device != "cpu",
-        workers=0 if settings.device == "cpu" else 4,
-        val=False,
-        plots=False,
-        patience=0,
-        project=str(folder),
-        name="run",
-        exist_ok=True,
-    )
-    last = folder / "run" / "weights" / "last.pt"
-    with last.open("rb") as weights:
-        write_with(folder / "weights.pt", lambda file: shutil.copyfileobj(weights, file))
-    trained = _load(str(last))
-    if not _is_finite(trained):
-        raise ModelError("training ended in weights that are not numbers", hint="try a smaller training.lr0")
-    return {"digest": _state_digest(trained)}
+    return {"names": names, "digest": state_digest(model)}
 
 
 def predict(request: dict[str, Any], folder: Path, say: Say) -> dict[str, Any]:
@@ -82,7 +46,7 @@ def predict(request: dict[str, Any], folder: Path, say: Say) -> dict[str, Any]:
     names = []
     total = len(request["weights"]) * len(request["images"])
     for number, weights in enumerate(request["weights"]):
-        model = _load(weights)
+        model = load(weights)
         names.append([str(name) for _, name in sorted(model.names.items())])
         columns: dict[str, list[Any]] = {"image": [np.zeros(0, np.int64)], "label": [np.zeros(0, np.int64)]}
         columns |= {"xyxy": [np.zeros((0, 4))], "score": [np.zeros(0)]}
@@ -113,7 +77,7 @@ def embed(request: dict[str, Any], folder: Path, say: Say) -> dict[str, Any]:
 
     A vector is the mean over the crop of the network's last layer before its head.
     """
-    model = _load(request["weights"])
+    model = load(request["weights"])
     crops, parts = _crops(request, say), [np.zeros((0, 0), np.float32)]
     while batch := list(islice(crops, EMBED_BATCH)):
         # All crops are squares of one size: ultralytics pads a mixed list otherwise than a uniform one, and then a
@@ -152,38 +116,29 @@ def main(job: str, folder: Path) -> None:
     say = _take_standard_output()
     _settle_home(Path(os.environ["YOLO_CONFIG_DIR"]))
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    write_json(folder / "result.json", attempt(job, request, folder, say))
+
+
+def attempt(job: str, request: dict[str, Any], folder: Path, say: Say) -> dict[str, Any]:
+    """Do a job and give its result, or what the parent is told where it fails in a way that we know."""
     try:
-        result = JOBS[job](request, folder, say)
+        return JOBS[job](request, folder, say)
     except CurateError as error:
-        result = {"error": error.message, "hint": error.hint}
-    write_json(folder / "result.json", result)
+        return told(error)
+    except Exception as error:
+        known = _in_words(error, folder)
+        if known is None:
+            raise
+        return told(known)
 
 
-def _load(weights: str) -> Any:
-    """Load weights or a network's YAML; a name that is no file would be downloaded, so it is refused."""
-    from ultralytics import YOLO
-
-    is_network = weights.endswith((".yaml", ".yml"))
-    if not is_network and not Path(weights).is_file():
-        raise ModelError(f"{weights} is no file", hint="give the path of a .pt file")
-    try:
-        model = YOLO(weights, task="detect" if is_network else None)
-    except Exception as error:  # a foreign file can fail in any way while it is unpickled
-        raise ModelError(f"{weights} cannot be loaded: {_first_line(error)}", hint=_loading_hint(error)) from error
-    if model.task != "detect":
-        raise ModelError(f"{weights} is a model for '{model.task}', not for detection", hint="bring a detection model")
-    return model
-
-
-def _loading_hint(error: Exception) -> str:
-    if "outside the supported" in str(error):  # ultralytics' words where safe loading refuses a type
-        return "it wants to run code while it is loaded; if you trust where it comes from, add --trust"
-    return "is it a complete YOLO checkpoint of ultralytics?"
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+def _in_words(error: Exception, folder: Path) -> CurateError | None:
+    """Give the failure of the machine that an exception of a library means, None where it means a bug."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return writing_failed(folder, error)
+    if wants_memory(error):
+        return OutOfMemory("there is too little memory", hint="try a smaller training.imgsz, or close other programs")
+    return None
 
 
 def _results(model: Any, paths: list[str], request: dict[str, Any]) -> Iterator[Any]:
@@ -199,31 +154,6 @@ def _results(model: Any, paths: list[str], request: dict[str, Any]) -> Iterator[
             save=False,
             verbose=False,
         )
-
-
-def _state_digest(model: Any) -> str:
-    """Give the digest of all tensors by name; the file also holds dates and paths, which are no part of a model."""
-    parts = []
-    for name, tensor in sorted(model.model.state_dict().items()):
-        parts.append([name, digest_of(tensor.detach().cpu().half().contiguous().numpy().tobytes())])
-    return digest_of(parts)
-
-
-def _is_finite(model: Any) -> bool:
-    return all(bool(tensor.isfinite().all()) for tensor in model.model.state_dict().values())
-
-
-def _report_epochs(model: Any, settings: FitSettings, say: Say) -> None:
-    updates = 0
-
-    def after_batch(trainer: Any) -> None:
-        nonlocal updates
-        updates += 1
-        batches = max(1, len(trainer.train_loader))
-        loss = sum(float(part) for part in trainer.label_loss_items(trainer.tloss).values())
-        say(updates, batches * settings.epochs, f"epoch {trainer.epoch + 1}/{settings.epochs}, loss {loss:.2f}")
-
-    model.add_callback("on_train_batch_end", after_batch)
 
 
 def _take_standard_output() -> Say:

@@ -1,14 +1,15 @@
 """From findings to briefs: who is funded, with how much, and what is left to people."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.brief import Words, make_briefs
-from curation.records import Briefs, Condition, Finding, Findings, Shortage
+from curation.brief import Words, make_briefs, unpaid_rounds
+from curation.records import Briefs, Condition, Finding, Findings, Payoff, Payoffs, Shortage
 from curation.serving import Means
 from generation.records import Brief
 from training.files import digest_of
@@ -52,6 +53,7 @@ def briefs(
     shortages: Sequence[Shortage] = (),
     suspect_shares: Mapping[str, float] | None = None,
     means: Means | str = NO_LIMITS,
+    history: Mapping[int, Payoffs] = MappingProxyType({}),
 ) -> Briefs:
     ordered = tuple(sorted(findings, key=lambda each: -each.gain))
 
@@ -64,6 +66,7 @@ def briefs(
         min_pictures=min_pictures,
         suspect_shares=suspect_shares or {},
         means_for=means_for,
+        history=history,
     )
 
 
@@ -189,7 +192,72 @@ def test_no_findings_make_no_briefs_and_say_so() -> None:
     assert made.note
 
 
-RULES = {
+PAYOFF = {"p": "pays", "d": "does not pay", "c": "cannot be shown"}
+
+
+def past(*verdicts: str, of: str = "cone") -> dict[int, Payoffs]:
+    """Give what rounds 1, 2, … said of a finding's pictures: `p`ays, `d`oes not pay, `c`annot be shown, or nothing."""
+    return {
+        number: Payoffs(findings=(payoff(of, verdict),) if verdict else (), losses=())
+        for number, verdict in enumerate(verdicts, 1)
+    }
+
+
+def payoff(label: str, verdict: str) -> Payoff:
+    given = {
+        "finding_id": finding(label).finding_id, "words": label, "pictures": 9, "objects": 9, "photos": 9,
+        "champion": 0.1, "control": 0.1, "candidate": 0.1, "gain": Interval(value=0, low=0, high=0, photos=9),
+        "verdict": PAYOFF[verdict],
+    }  # fmt: skip
+    return Payoff.model_validate(given)
+
+
+PASTS = {
+    # what: verdicts of rounds 1, 2, …, the rounds that count against the finding
+    "nothing was made": (["", ""], []),
+    "it paid": (["p"], []),
+    "it cannot be shown": (["c", "c"], []),
+    "it did not pay": (["", "d"], [2]),
+    "it did not pay twice": (["d", "c", "d"], [1, 3]),
+    "it paid since": (["d", "d", "p"], []),
+    "it did not pay since it paid": (["d", "p", "d"], [3]),
+}
+
+
+@pytest.mark.parametrize("name", PASTS)
+def test_rounds_that_did_not_pay_count_until_the_pictures_pay(name: str) -> None:
+    verdicts, rounds = PASTS[name]
+    given = past(*verdicts)
+    turned = dict(reversed(given.items()))
+    assert unpaid_rounds(given).get(finding("cone").finding_id, []) == rounds
+    assert unpaid_rounds(turned) == unpaid_rounds(given)
+
+
+def test_a_finding_whose_pictures_did_not_pay_weighs_half_and_says_so() -> None:
+    cone, hat = finding("cone", gain=0.5), finding("hat", gain=0.25)
+    made = briefs(cone, hat, pictures=100, min_pictures=20, history=past("d"))
+    assert shares(made) == {"cone": 50, "hat": 50}
+    assert made.actions[0].reason.endswith("of other classes; weighs half, as its pictures did not pay in round 1")
+    assert made.actions[1].reason.endswith("of other classes")
+    assert shares(briefs(cone, hat, pictures=100, min_pictures=20)) == {"cone": 60, "hat": 40}
+
+
+def test_where_the_budget_is_too_small_those_of_least_weight_get_nothing() -> None:
+    cone, hat = finding("cone", gain=0.15), finding("hat", gain=0.1)
+    assert shares(briefs(cone, hat, pictures=30, min_pictures=20, history=past("d"))) == {"hat": 30}
+
+
+def test_what_did_not_pay_twice_is_left_to_people_and_the_others_get_its_share() -> None:
+    cone, hat = finding("cone", gain=0.2), finding("hat", gain=0.1)
+    made = briefs(cone, hat, history=past("d", "", "d"))
+    assert shares(made) == {"hat": 100}
+    assert actions(made) == ["label", "generate"]
+    assert made.actions[0].reason == "its pictures did not pay in rounds 1 and 3"
+    alone = briefs(cone, history=past("d", "d"))
+    assert "real photos have to be labelled" in alone.note
+
+
+RULES: dict[str, tuple[dict[str, Any], float, str, str]] = {
     # what: changes of the finding, share of suspects, action, a word of its reason
     "open": ({"status": "open", "objects_to_settle": 90}, 0, "nothing", "about 90 objects would settle it"),
     "refuted": ({"status": "refuted"}, 0, "nothing", "refuted"),
@@ -199,14 +267,20 @@ RULES = {
     "too few photos": ({"photos": 9}, 0, "label", "9 photos of val"),
     "just enough photos": ({"photos": 10}, 0, "generate", "recall 0.50"),
     "no gain": ({"gain": 0}, 0, "nothing", "no AP"),
+    "did not pay once": ({"history": past("d")}, 0, "generate", "did not pay in round 1"),
+    "did not pay twice": ({"history": past("d", "d")}, 0, "label", "did not pay in rounds 1 and 2"),
+    "did not pay thrice": ({"history": past("d", "d", "d")}, 0, "label", "rounds 1, 2 and 3"),
+    "did not pay, then paid": ({"history": past("d", "d", "p")}, 0, "generate", "recall 0.50"),
+    "did not pay twice, no gain": ({"history": past("d", "d"), "gain": 0}, 0, "nothing", "no AP"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_the_first_rule_that_fits_decides_and_is_named(name: str) -> None:
     changes, share, action, word = RULES[name]
-    one = finding("cone", **changes)
-    (taken,) = briefs(one, suspect_shares={one.finding_id: share}).actions
+    history = changes.get("history", {})
+    one = finding("cone", **{key: value for key, value in changes.items() if key != "history"})
+    (taken,) = briefs(one, suspect_shares={one.finding_id: share}, history=history).actions
     assert taken.action == action
     assert word in taken.reason
 

@@ -9,7 +9,7 @@ from curation import cold_start
 from curation.cold import ColdPlan
 from curation.cold_folder import ColdFolder
 from curation.config import Config, parse_config
-from curation.desk import FromScratch
+from curation.step_settings import FromScratch
 from generation.batch import read_requests, run_batch
 from generation.produce import Picture
 from generation.records import Failure, PictureLabel
@@ -20,7 +20,9 @@ from training.records import ModelVersion
 from training.registry import Registry
 
 COUNT = 6
-FIRST = FromScratch(model="tiny", imgsz=64, scratch_updates=10, batch=2, scratch_lr0=0.01, seed=0, device="cpu")
+FIRST = FromScratch(
+    model="tiny", imgsz=64, scratch_updates=10, batch=2, scratch_lr0=0.01, seed=0, device="cpu", overrides={}
+)
 
 
 def config_of(**generate: int) -> Config:
@@ -63,7 +65,7 @@ class Train:
     def __init__(self, cold: ColdFolder) -> None:
         self.registry, self.calls = Registry(cold.root / "models"), []
 
-    def __call__(self, arm, lessons, settings, start, *, classes, number):
+    def __call__(self, arm, lessons, settings, start, *, classes, number, notes):
         self.calls.append((arm, lessons, settings, start, classes, number))
         version = ModelVersion(
             model_id=f"m{len(self.calls)}", classes=tuple(classes), origin="first", parent=None, round=number,

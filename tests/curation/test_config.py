@@ -72,6 +72,13 @@ MISTAKES = {
     "unknown device": (
         "training: {device: gpu}", "training.device: string should match pattern '^(auto|cpu|[0-9]+)$', got 'gpu'",
     ),
+    "a setting of ultralytics that is none": (
+        "training: {overrides: {mosiac: 0.5}}",
+        "training.overrides.mosiac: no such setting (did you mean 'mosaic'?)",
+    ),
+    "a setting of ultralytics that has a place of its own": (
+        "training: {overrides: {lr0: 0.5}}", "training.overrides.lr0: set training.lr0 instead",
+    ),
     "word for a switch": (
         "run: {wait_for_review: perhaps}",
         "run.wait_for_review: input should be a valid boolean, unable to interpret input, got 'perhaps'",

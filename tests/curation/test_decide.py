@@ -1,5 +1,7 @@
 """Verdicts on simulated detections: real matching, real AP, real draws; only the detector is made up."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -77,7 +79,14 @@ def verdict(
         role: judged(role, labels, photos, detect(1000 + 10 * seed + place, labels, recall[role]))
         for place, role in enumerate(recall)
     }
-    return decide(**arms, classes=CLASSES, settings=settings, openings=openings, rng=np.random.default_rng(seed))
+    return decide(
+        **one_seed(arms), classes=CLASSES, settings=settings, openings=openings, rng=np.random.default_rng(seed)
+    )
+
+
+def one_seed(arms: dict[str, Contender]) -> dict[str, Any]:
+    """Give champion, control and candidate as `decide` takes them, the last two trained once."""
+    return {"champion": arms["champion"], "control": [arms["control"]], "candidate": [arms["candidate"]]}
 
 
 OUTCOMES = {
@@ -141,8 +150,8 @@ def test_a_model_against_itself_differs_by_exactly_nothing():
     arm = judged("same", labels, 60, detect(1, labels, [0.7, 0.7]))
     decision = decide(
         champion=arm,
-        control=arm,
-        candidate=arm,
+        control=[arm],
+        candidate=[arm],
         classes=CLASSES,
         settings=QUICK,
         openings=1,
@@ -161,7 +170,7 @@ def test_models_are_compared_on_the_same_draws():
     after, before = judged("after", labels, 60, predictions), judged("before", labels, 60, fewer)
     rng = np.random.default_rng(0)
     decision = decide(
-        champion=before, control=before, candidate=after, classes=CLASSES, settings=QUICK, openings=1, rng=rng
+        champion=before, control=[before], candidate=[after], classes=CLASSES, settings=QUICK, openings=1, rng=rng
     )
     paired, alone = decision.better.mean_ap, bootstrap_ap(after.curves, replicates=400, rng=rng).mean
     assert paired.high - paired.low < (alone.high - alone.low) / 2
@@ -202,7 +211,7 @@ def test_nothing_is_promoted_over_a_possible_loss_and_no_claim_rests_on_one(name
     arms = {
         role: judged(role, labels, photos, detect(place, labels, recall[role])) for place, role in enumerate(recall)
     }
-    decision = decide(**arms, classes=CLASSES, settings=QUICK, openings=1, rng=np.random.default_rng(0))
+    decision = decide(**one_seed(arms), classes=CLASSES, settings=QUICK, openings=1, rng=np.random.default_rng(0))
     assert decision.classes[1].verdict == "too few photos", "the verdict on the class stays what it is"
     assert decision.better.mean_ap.value == pytest.approx(decision.better.classes["helmet"].value)
     assert decision.outcome == outcome
@@ -225,7 +234,7 @@ def test_a_small_loss_on_too_few_photos_is_none():
         role: judged(role, labels, photos, detect(place, labels, recall[role])) for place, role in enumerate(recall)
     }
     wide = DecideSettings(replicates=400, min_photos=20, margin=0.99)
-    decision = decide(**arms, classes=CLASSES, settings=wide, openings=1, rng=np.random.default_rng(0))
+    decision = decide(**one_seed(arms), classes=CLASSES, settings=wide, openings=1, rng=np.random.default_rng(0))
     assert (decision.outcome, "possibly" in decision.sentence) == ("promoted", False)
 
 
@@ -264,7 +273,9 @@ def test_what_is_foregone_is_what_the_decision_would_have_been(photos):
     }
     for looks in (4, 5):
         known = foregone(dict.fromkeys(CLASSES, photos), "champion", looks, QUICK)
-        after = decide(**arms, classes=CLASSES, settings=QUICK, openings=looks + 1, rng=np.random.default_rng(0))
+        after = decide(
+            **one_seed(arms), classes=CLASSES, settings=QUICK, openings=looks + 1, rng=np.random.default_rng(0)
+        )
         assert (known is None) == (after.outcome == "promoted")
         if known is not None:
             assert (known.outcome, known.settle, known.champion) == (after.outcome, after.settle, after.champion)
@@ -303,8 +314,8 @@ def test_a_test_without_labels_cannot_tell():
     arm = judged("same", nothing, 5, nothing)
     decision = decide(
         champion=arm,
-        control=arm,
-        candidate=arm,
+        control=[arm],
+        candidate=[arm],
         classes=CLASSES,
         settings=QUICK,
         openings=1,
@@ -332,7 +343,7 @@ def test_what_cannot_be_compared_is_refused(name):
     bad = judged("bad", labels, photos, labels, **keywords)
     with pytest.raises(UsageError, match=words):
         decide(
-            champion=good, control=good, candidate=bad, classes=CLASSES, settings=QUICK, openings=1,
+            champion=good, control=[good], candidate=[bad], classes=CLASSES, settings=QUICK, openings=1,
             rng=np.random.default_rng(0),
         )  # fmt: skip
 
@@ -345,8 +356,8 @@ def test_curves_of_other_classes_or_labels_are_refused():
         champion, control, candidate = arms
         with pytest.raises(UsageError, match="do not hold the same labels"):
             decide(
-                champion=champion, control=control, candidate=candidate, classes=classes, settings=QUICK, openings=1,
-                rng=np.random.default_rng(0),
+                champion=champion, control=[control], candidate=[candidate], classes=classes, settings=QUICK,
+                openings=1, rng=np.random.default_rng(0),
             )  # fmt: skip
 
 
@@ -394,5 +405,5 @@ def test_many_classes_get_enough_draws_for_a_gain_to_be_shown():
         arms[role] = Contender(evaluation=evaluation(role), curves=curves)
     few = DecideSettings(replicates=100, min_photos=20)
     names = tuple("abcdef")
-    decision = decide(**arms, classes=names, settings=few, openings=1, rng=np.random.default_rng(0))
+    decision = decide(**one_seed(arms), classes=names, settings=few, openings=1, rng=np.random.default_rng(0))
     assert {found.verdict for found in decision.classes} == {"better"}

@@ -349,7 +349,8 @@ def test_an_interrupted_redo_leaves_the_beginning_of_a_round(
 
 def decision(champion: str = "c" * 24) -> Decision:
     return Decision(
-        outcome="promoted", sentence="Better.", better=None, pictures_did_it=None, attribution="", classes=(),
+        outcome="promoted", sentence="Better.", better=None, pictures_did_it=None,
+        attributed="cannot tell", attribution="", classes=(),
         settle="", openings=1, champion=champion, models={},
     )  # fmt: skip
 

@@ -23,13 +23,16 @@ from curation.records import (
     Finding,
     Findings,
     KindGain,
+    Loss,
+    Payoff,
+    Payoffs,
     Plan,
     Review,
     Shortage,
     Suspects,
 )
 from curation.report import ReportInput, render
-from curation.sections import PictureCounts
+from curation.sections import Examples, PictureCounts
 from curation.wording import score_text
 from generation.records import Brief, PictureLabel
 from training.records import Arm, ClassScore, Evaluation, FileRef, FitSettings, ImageSet, Interval, TrainingMix
@@ -183,6 +186,7 @@ def decision(classes: tuple[str, ...]) -> Decision:
             of="candidate − champion", mean_ap=interval(0.047, 72), classes=dict.fromkeys(classes, interval(0.122))
         ),
         pictures_did_it=Difference(of="candidate − control", mean_ap=interval(0.022, 72), classes={}),
+        attributed="cannot tell",
         attribution="not attributable: one seed",
         classes=tuple(
             ClassVerdict(
@@ -209,6 +213,20 @@ def bare(classes: tuple[str, ...] = CLASSES) -> ReportInput:
     return ReportInput(dataset="yard", round=3, images=images)
 
 
+def payoff() -> Payoff:
+    return Payoff(
+        finding_id="f1", words="small cone", pictures=42, objects=50, photos=40, champion=0.28, control=0.3,
+        candidate=0.42, gain=interval(0.12), verdict="cannot be shown",
+    )  # fmt: skip
+
+
+LOSS = Loss(words="vest", since_round=1, before=0.9, now=0.7, change=interval(-0.2))
+
+
+def crop(number: int) -> Crop:
+    return Crop(jpeg=JPEG, caption=f"changed {number}", box=(0.2, 0.2, 0.8, 0.8))
+
+
 ACTION = Action(finding_id="f1", action="generate", pictures=48, share=1, reason="the rule that decided it")
 
 
@@ -233,10 +251,14 @@ def full(classes: tuple[str, ...] = CLASSES) -> ReportInput:
             control=arm("control", 0, classes),
             candidate=arm("candidate", 42, classes),
             settings=FitSettings(imgsz=320, epochs=12, batch=16, lr0=0.001, seed=7, device="cpu"),
+            seeds=(7, 8),
+            new_count=42,
         ),
+        payoffs=Payoffs(findings=(payoff(),), losses=(LOSS,)),
         decision=decision(classes),
         elapsed_s={"evaluate": 41.2, "generate": 9.7, "retrain": 602.0},
         counts={"f1": PictureCounts(requested=48, made=47, accepted=42)},
+        examples=Examples(gained=9, lost=1, of_gained=(crop(1), crop(2)), of_lost=(crop(3),)),
         crops={"f1": [Crop(jpeg=JPEG, caption=f"photo {number}", box=(0.2, 0.2, 0.8, 0.8)) for number in range(11)]},
         gallery=[picture(), picture(accepted=False, reason="too much covered"), picture(accepted=None)],
     )
@@ -415,7 +437,9 @@ def test_findings_come_confirmed_first():
 def test_lineage_follows_a_finding_to_its_outcome():
     page = Page(render(full()))
     flow = page.row("generate 48 pictures")
-    for shown in ("small cone", "42 accepted", "48 asked, 47 made", "42 of 277 entries", "better", "60 photos"):
+    pictures = ("small cone", "42 accepted", "48 asked, 47 made")
+    gain = ("cannot be shown to pay", "recall 0.30 → 0.42", "+0.286 per 100 pictures", "+0.742 per minute")
+    for shown in (*pictures, *gain, "better", "60 photos"):
         assert shown in flow
     assert "a task for people" in page.row("label real photos")
 
@@ -425,7 +449,7 @@ def test_cost_training_and_openings_are_those_of_the_records():
     assert "10 min 53 s in all. 48 pictures asked for, 47 made, 1 failed, 42 accepted, 5 refused" in text
     assert "(too much covered: 5)" in text
     assert Page(render(full())).row("retrain", "min") == "retrain 10 min 02 s"
-    assert "320 px, 12 epochs, batch 16, first learning rate 0.001, seed 7, on cpu" in text
+    assert "320 px, 12 epochs, batch 16, first learning rate 0.001, seeds 7, 8, on cpu" in text
     assert "277 pictures an epoch: 235 real (repetitions counted), 42 synthetic" in text
     assert Page(render(full())).row("cone", "4,321") == "cone 4,321 1,234 1,234"
     assert "Test has been opened 2 times" in text
@@ -640,3 +664,16 @@ def test_suspected_labels_and_what_kinds_of_error_cost_are_said():
     text = " ".join(render(replace(full(), findings=found)).split())
     assert "7 duplicate label on train" in text
     assert "missed +0.120" in text
+
+
+def test_objects_that_only_one_model_finds_are_shown_with_their_number() -> None:
+    text = Page(render(full())).text
+    assert "9 objects found by the candidate, but not the champion; 2 of them:" in text
+    assert "1 object found by the champion, but not the candidate:" in text
+    assert "changed 3" in text
+    assert "changed 1" not in Page(render(replace(full(), examples=None))).text
+
+
+def test_what_was_forgotten_since_an_earlier_round_is_said() -> None:
+    text = " ".join(Page(render(full())).text.split())
+    assert "vest: recall 0.90 in round 1, now 0.70" in text

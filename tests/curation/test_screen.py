@@ -96,6 +96,7 @@ def decision(
             of="candidate − champion", mean_ap=interval(0.047, 72), classes=dict.fromkeys(labels, interval(0.122))
         ),
         pictures_did_it=Difference(of="candidate − control", mean_ap=interval(0.022, 72), classes={}),
+        attributed="cannot tell",
         attribution="Not attributable: one seed.",
         classes=tuple(verdicts),
         settle="about 200 more test photos with a cone",

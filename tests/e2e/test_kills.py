@@ -18,12 +18,12 @@ def test_a_run_killed_in_every_phase_ends_as_an_undisturbed_one(workspace: Path,
     subprocess.run(["cp", "-a", str(workspace), str(undisturbed)], check=True)
     curate("run", "-C", undisturbed)
     painted_before: dict[str, int] = {}
-    for phase, delay_s in (("generate", 0.0), ("control", 4.0), ("compare", 1.0)):
+    for phase, delay_s in (("generate", 0.0), ("train", 4.0), ("compare", 1.0)):
         _kill_in(workspace, phase, delay_s)
         painted_before |= {path.name: path.stat().st_mtime_ns for path in (workspace / "pictures").rglob("*.jpg")}
     curate("run", "-C", workspace)
     done = {step for step in STEPS if (undisturbed / "rounds" / "001" / f"{step}.json").is_file()}
-    assert {"generate", "control", "candidate", "compare", "decide"} <= done
+    assert {"generate", "pool", "mix", "train", "payoff", "compare", "decide"} <= done
     for step in STEPS:
         if step in done:
             assert _proof(workspace, step) == _proof(undisturbed, step), step

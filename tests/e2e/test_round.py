@@ -1,6 +1,7 @@
 """One round from end to end with the real mongod, FiftyOne and ultralytics, command by command."""
 
 import json
+import shutil
 from pathlib import Path
 
 from tests.e2e.conftest import curate
@@ -33,11 +34,53 @@ def test_a_round_goes_from_photos_to_a_verdict_command_by_command(workspace: Pat
 
     _arms_are_equal(workspace)
     _pictures_come_from_train_alone(workspace)
+    _every_picture_says_where_it_came_from_and_what_it_led_to(workspace, decision)
+    _models_are_listed_and_exported(workspace, decision)
+    _a_candidate_without_a_findings_pictures_is_judged_on_val(workspace)
     _redo_asks_first_and_refuses_other_settings(workspace, decision)
     told = json.loads(curate("report", "-C", workspace, "--json"))
     assert told == {"report": str(workspace / "report.html")}
     assert decision["sentence"].split(":")[0] in (workspace / "report.html").read_text()
     _a_verdict_that_is_known_beforehand_needs_no_training(workspace)
+
+
+def _every_picture_says_where_it_came_from_and_what_it_led_to(workspace: Path, decision: dict) -> None:
+    pictures = _lines(workspace, "generate.pictures.jsonl")
+    for picture in pictures:
+        told = json.loads(curate("why", workspace / picture["path"], "-C", workspace, "--json"))
+        came_from = {part for link in told["came_from"] for part in link["ids"]}
+        assert {picture["finding_id"], picture["brief_id"]} <= came_from
+        led_to = json.dumps(told["led_to"])
+        assert decision["models"]["candidate"] in led_to
+    back = json.loads(curate("why", pictures[0]["finding_id"][:8], "-C", workspace, "--json"))
+    assert pictures[0]["request_id"] in json.dumps(back["led_to"])
+    text = curate("why", pictures[0]["request_id"], "-C", workspace)
+    assert len(text.splitlines()) <= 24
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def _models_are_listed_and_exported(workspace: Path, decision: dict) -> None:
+    listed = curate("models", "-C", workspace)
+    for model_id in decision["models"].values():
+        assert model_id[:8] in listed
+    out = workspace / "exported"
+    curate("models", "--export", decision["models"]["candidate"], "--out", out, "-C", workspace)
+    assert {path.name for path in out.iterdir()} == {"weights.pt", "data.yaml", "README.md"}
+    assert str(workspace) not in (out / "README.md").read_text() + (out / "data.yaml").read_text()
+    shutil.rmtree(out)
+
+
+def _a_candidate_without_a_findings_pictures_is_judged_on_val(workspace: Path) -> None:
+    finding = _lines(workspace, "generate.pictures.jsonl")[0]["finding_id"]
+    looked = (workspace / "rounds" / "001" / "compare.json").read_bytes()
+    found = json.loads(curate("retrain", "--without", finding[:8], "-C", workspace, "--json"))
+    assert found["finding_id"] == finding
+    assert found["mean_ap"]["photos"] == 20, "val, not test"
+    assert (workspace / "rounds" / "001" / "compare.json").read_bytes() == looked
+
+
+def _lines(workspace: Path, name: str) -> list[dict]:
+    return [json.loads(line) for line in (workspace / "rounds" / "001" / name).read_text().splitlines()]
 
 
 def _redo_asks_first_and_refuses_other_settings(workspace: Path, decision: dict) -> None:
@@ -58,7 +101,7 @@ def _a_verdict_that_is_known_beforehand_needs_no_training(workspace: Path) -> No
     (workspace / "curate.yaml").write_text(settings.replace("min_photos: 2", "min_photos: 9"))
     decision = json.loads(curate("retrain", "--redo", "mix", "--yes", "-C", workspace, "--json"))
     assert "no class is on 9 of them" in decision["sentence"]
-    assert _not_done(workspace) == {"card", "consult", "mix", "control", "candidate", "compare"}
+    assert _not_done(workspace) == {"card", "consult", "mix", "train", "payoff", "compare"}
 
 
 def _not_done(workspace: Path) -> set[str]:

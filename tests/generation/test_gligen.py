@@ -169,7 +169,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved_and_that_is_remembered(
 
     door.pipe.unet.register_forward_pre_hook(full)
     assert all(difference(a, b) <= 1 for a, b in zip(door.paint(LAYOUTS), expected, strict=True))
-    assert door.batch_count == 2
+    assert door.batches.count == 2
     assert seen == [10, *[4] * STEPS, *[4] * STEPS, *[2] * STEPS]
     seen.clear()
     door.paint(LAYOUTS)

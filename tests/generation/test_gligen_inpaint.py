@@ -246,7 +246,7 @@ def test_windows_that_do_not_fit_into_memory_at_once_are_halved(doors):
     hook = door.pipe.unet.register_forward_pre_hook(full)
     painted = inpaint(door, wishes)
     hook.remove()
-    assert door.batch_count == 2
+    assert door.batches.count == 2
     assert all(difference(a, b) <= 1 for a, b in zip(painted, expected, strict=True))
 
 

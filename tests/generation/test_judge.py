@@ -196,7 +196,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved_and_that_is_remembered(
 @pytest.mark.parametrize(
     ("message", "error", "said"),
     [
-        ("DefaultCPUAllocator: can't allocate memory", ModelError, "does not suffice for the judge"),
+        ("DefaultCPUAllocator: can't allocate memory", ModelError, "does not suffice for a single picture"),
         ("a bug", RuntimeError, "a bug"),
     ],
     ids=["memory for one picture", "another error is not hidden"],

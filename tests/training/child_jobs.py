@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from training.child import die_with_parent
-from training.errors import ModelError
+from training.child import die_with_parent, told
+from training.errors import CurateError, Diverged, ModelError, OutOfMemory
 from training.files import write_json
 
 
@@ -43,6 +45,61 @@ def chatters(folder: Path) -> dict[str, object]:
     say(1, 1, "done")
     print("no newline at the end", end="", flush=True)
     return {"fine": True}
+
+
+def wants_memory(folder: Path) -> dict[str, object]:
+    raise OutOfMemory("there is too little memory", hint="take less")
+
+
+def diverges(folder: Path) -> dict[str, object]:
+    raise Diverged("the loss is no number any more", hint="learn more slowly")
+
+
+def is_killed_by_the_kernel(folder: Path) -> dict[str, object]:
+    """Be killed while the kernel counts one more; `counts` stands for the kernel's file."""
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    Path(request["counts"]).write_text("pgfault 7\noom_kill 4\n")
+    return kills_itself(folder)
+
+
+def fits_until_killed(folder: Path) -> dict[str, object]:
+    """Train by the real ultralytics, and be killed in the epoch `dies_in`."""
+    dies_in = json.loads((folder / "request.json").read_text(encoding="utf-8"))["dies_in"]
+
+    def die(note: str) -> None:
+        if note.startswith(f"epoch {dies_in}/"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return fits(folder, die)
+
+
+def fits_in_little_memory(folder: Path) -> dict[str, object]:
+    """Train by the real ultralytics, which gets 100 MB more address space after its first batch."""
+    import resource
+
+    def take_memory(note: str) -> None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + 100 * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+    return fits(folder, take_memory)
+
+
+def fits(folder: Path, after_batch: Callable[[str], None]) -> dict[str, object]:
+    from training import yolo
+
+    real = yolo.fit
+
+    def fit(request: dict[str, Any], place: Path, say: Callable[[int, int, str], None]) -> dict[str, Any]:
+        def say_and_do(done: int, total: int, note: str) -> None:
+            say(done, total, note)
+            after_batch(note)
+
+        return real(request, place, say_and_do)
+
+    yolo.JOBS["fit"] = fit
+    yolo.main("fit", folder)
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
 
 
 def refuses(folder: Path) -> dict[str, object]:
@@ -113,6 +170,6 @@ if __name__ == "__main__":
     job, place = globals()[sys.argv[1]], Path(sys.argv[2])
     try:
         result = job(place)
-    except ModelError as error:
-        result = {"error": error.message, "hint": error.hint}
+    except CurateError as error:
+        result = told(error)
     write_json(place / "result.json", result)

@@ -68,14 +68,20 @@ def test_a_draw_without_a_class_has_no_ap_for_it():
 
 
 @pytest.mark.parametrize(
-    ("values", "low", "high"),
-    [(np.arange(1001.0), 25, 975), (np.array([np.nan, 2.0, 2.0]), 2, 2), (np.array([np.nan]), 7, 7)],
-    ids=["percentiles", "draws without a value", "no value at all"],
+    ("values", "photos", "low", "high"),
+    [
+        (np.arange(999.0), 10**9, 24, 974),
+        (np.arange(999.0), 20, 14.88, 983.12),
+        (np.arange(999.0), 1, 0, 998),
+        (np.array([np.nan, 2.0, 2.0]), 3, 2, 2),
+        (np.array([np.nan]), 0, 7, 7),
+    ],
+    ids=["a fortieth on either side", "fewer where few photos carry it", "all", "draws without a value", "none at all"],
 )
-def test_an_interval_leaves_a_fortieth_on_either_side(values, low, high):
-    found = interval(values, 7, photos=3)
-    assert (found.low, found.high) == pytest.approx((low, high))
-    assert (found.value, found.photos) == (7, 3)
+def test_an_interval_leaves_a_share_on_either_side(values, photos, low, high):
+    found = interval(values, 7, photos=photos)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.01)
+    assert (found.value, found.photos) == (7, photos)
 
 
 def test_the_interval_of_the_mean_covers_the_truth_about_as_often_as_it_says():

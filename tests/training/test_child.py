@@ -1,5 +1,6 @@
 """The door to processes: what a child inherits, how each of its ends is told, and that nothing of it stays."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.training import fits
+from training import child
 from training.child import SWITCHES, hardened_environment, run_child
-from training.errors import ChildError
+from training.errors import ChildError, CurateError, Diverged, OutOfMemory
 
 HERE = Path(__file__).parent
 SECRETS = {
@@ -114,6 +117,40 @@ def test_a_job_that_ends_badly_is_told_with_its_reason_and_a_remedy(tmp_path: Pa
     assert not (tmp_path / "result.json").exists() or job == "refuses"
 
 
+KINDS = {"wants_memory": OutOfMemory, "diverges": Diverged, "refuses": ChildError}
+
+
+@pytest.mark.parametrize("job", KINDS)
+def test_an_error_that_the_parent_acts_upon_comes_back_as_what_it_was(tmp_path: Path, job: str) -> None:
+    with pytest.raises(CurateError, match=f"'{job}' failed: ") as caught:
+        run(job, tmp_path)
+    assert type(caught.value) is KINDS[job]
+
+
+COUNTS = {
+    # what stood in the kernel's file before, and what a kill by signal 9 then means
+    "one more was killed for want of memory": ("oom_kill 3\n", OutOfMemory),
+    "none was killed for want of memory": ("oom_kill 4\n", ChildError),
+    "a kernel that does not count": ("pgfault 3\n", ChildError),
+    "no such file": (None, ChildError),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_kill_means_want_of_memory_only_where_the_kernel_says_so(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, kind = COUNTS[name]
+    counts = tmp_path / "counts"
+    if before is not None:
+        counts.write_text(before)
+    monkeypatch.setattr(child, "KERNEL_COUNTS", counts)
+    with pytest.raises(ChildError, match="was killed by") as caught:
+        run("is_killed_by_the_kernel", tmp_path / "job", counts=str(counts))
+    assert type(caught.value) is kind
+    assert "training.imgsz" in caught.value.hint
+
+
 @pytest.mark.parametrize("job", ["hangs", "hangs_after_closing_its_output"])
 def test_a_job_that_falls_silent_is_stopped(tmp_path: Path, job: str) -> None:
     with pytest.raises(ChildError, match=f"'{job}' made no progress for 1.5 s and was stopped") as caught:
@@ -194,6 +231,45 @@ def test_the_detectors_door_runs_as_a_child_and_refuses_an_unknown_file(tmp_path
             progress=lambda *note: None, max_silence_s=120,
         )  # fmt: skip
     assert caught.value.hint
+
+
+def test_a_fit_that_is_interrupted_and_killed_goes_on_from_its_seals(tmp_path: Path) -> None:
+    """Ctrl-C in an early epoch, a kill two epochs later, then to the end: three children of the real ultralytics."""
+    asked, ended = fits.request(tmp_path, epochs=20, imgsz=64), []
+
+    def ctrl_c(done: int, total: int, note: str) -> None:
+        if note.startswith("epoch 2/"):
+            ended.append(total)
+            signal.raise_signal(signal.SIGINT)
+
+    def fit(job: str, module: str, progress: Any) -> dict[str, Any]:
+        return run_child(
+            job, asked, tmp_path, home=tmp_path / "home", trusted=False, progress=progress, max_silence_s=120,
+            module=module,
+        )  # fmt: skip
+
+    with pytest.raises(KeyboardInterrupt):
+        fit("fit", "training.yolo", ctrl_c)
+    assert ended == [20]
+    first = json.loads((tmp_path / "sealed.json").read_text())["epochs_done"] + 1
+    assert 2 <= first < 20, "the child ended with its parent's work, not with its own"
+    asked["dies_in"] = first + 1
+    with pytest.raises(ChildError, match="killed by signal 9"):
+        fit("fits_until_killed", "child_jobs", lambda *note: None)
+    assert not list(tmp_path.glob("result.json"))
+    result = fit("fit", "training.yolo", lambda *note: None)
+    assert result["history"] == f"continued from epoch {first} and {first + 1} of 20"
+    assert not list(tmp_path.glob(".writing-*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
+def test_a_fit_that_gets_no_memory_says_so(tmp_path: Path) -> None:
+    """The limit is on address space (RLIMIT_AS), so it is torch's own allocation that fails."""
+    asked = fits.request(tmp_path, epochs=1, imgsz=640, batch=8, count=16)
+    with pytest.raises(OutOfMemory, match="too little memory") as caught:
+        run("fits_in_little_memory", tmp_path, **asked)
+    assert "imgsz" in caught.value.hint
+    assert not (tmp_path / "weights.pt").exists()
 
 
 def appears(path: Path) -> str:

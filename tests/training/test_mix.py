@@ -1,5 +1,6 @@
 """Arms equal by construction: length, real photos, wanted objects, share, epochs."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.boxes import BoxTable, ImageTable
-from training.mix import Picture, candidate_list, control_list, epochs_for, real_lessons, seen_objects, shown
+from training.mix import Picture, both_lists, control_list, epochs_for, real_lessons, seen_objects, shown
 from training.records import TrainingFile
 
 CLASSES = ("cone", "hat", "vest")
@@ -28,12 +29,10 @@ shares = st.fractions(Fraction(1, 20), Fraction(19, 20), max_denominator=20).map
 def arms(
     real: list[Picture], accepted: list[Picture], share: float
 ) -> tuple[list[TrainingFile], list[TrainingFile], dict[str, Picture]]:
-    """Make both arms as a round does."""
+    """Make both arms as a first round does."""
     by_id = {picture.picture_id: picture for picture in [*real, *accepted]}
-    candidate = candidate_list(real, accepted, max_synthetic_share=share)
-    plain = seen_objects([shown(picture, times=1) for picture in real], by_id)
-    wanted = {label: n - plain.get(label, 0) for label, n in seen_objects(candidate, by_id).items()}
-    return candidate, control_list(real, length=entries(candidate), wanted=wanted), by_id
+    control, candidate = both_lists(real, [], accepted, max_synthetic_share=share, targets=CLASSES)
+    return candidate, control, by_id
 
 
 def entries(files: list[TrainingFile]) -> int:
@@ -84,6 +83,21 @@ def test_wanted_objects_are_seen_as_often_in_the_control_where_there_is_room(
     held = {label for picture in real for label in picture.objects}
     if any(seen[label] < goal[label] for label in wanted & held):  # then no entry went to a photo without wanted ones
         assert all(wanted & by_id[file.picture_id].objects.keys() for file in control if file.times > 1)
+
+
+@given(reals, accepteds, accepteds, shares)
+def test_pictures_of_earlier_rounds_are_in_both_arms_and_new_ones_in_the_candidate_alone(
+    real: list[Picture], new: list[Picture], earlier: list[Picture], share: float
+) -> None:
+    old = [replace(picture, picture_id=f"old {number}") for number, picture in enumerate(earlier)]
+    control, candidate = both_lists(real, old, new, max_synthetic_share=share, targets=CLASSES)
+    shown_by = [{file.picture_id for file in arm if file.synthetic} for arm in (control, candidate)]
+    assert entries(control) == entries(candidate)
+    assert shown_by[1] - shown_by[0] == {picture.picture_id for picture in new[: len(shown_by[1] - shown_by[0])]}
+    assert shown_by[0] <= shown_by[1]
+    assert len(shown_by[1]) == min(len(old) + len(new), int(len(real) * share / (1 - share) + 1e-9))
+    assert not shown_by[0] or len(shown_by[1] - shown_by[0]) == len(new), "new pictures come first"
+    assert all(file.times == 1 for file in control if file.synthetic), "real photos alone are repeated"
 
 
 def test_photos_with_wanted_objects_are_repeated_until_they_are_enough_then_all_in_turn() -> None:

@@ -1,5 +1,6 @@
 """The door to ultralytics: foreign weights run no code, a bad file is a sentence, and like crops lie near."""
 
+import errno
 import os
 import pickle  # noqa: TID251  # to attack with
 import zipfile
@@ -16,10 +17,10 @@ from training.boxes import BoxTable, ImageTable
 from training.child import SWITCHES, run_child
 from training.dataset import read_source
 from training.detector import EMBED_SIDE_PX, Detector
-from training.errors import ChildError
+from training.errors import ChildError, ModelError
 from training.records import ModelVersion
 from training.registry import Registry
-from training.yolo import JOBS, embed, read_raw, read_vectors
+from training.yolo import JOBS, attempt, embed, read_raw, read_vectors
 
 
 class Evil:
@@ -66,6 +67,35 @@ def test_a_checkpoint_cut_in_half_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ChildError, match=r"half\.pt cannot be loaded") as caught:
         inspect(weights, tmp_path / "job", trusted=False)
     assert "complete YOLO checkpoint" in caught.value.hint
+
+
+FAILURES: dict[str, tuple[Exception, str | None, str]] = {
+    "a refusal of ours": (ModelError("no detector", hint="bring one"), "ModelError", "no detector"),
+    "want of memory": (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "OutOfMemory", "little memory"),
+    "a full disk": (OSError(errno.ENOSPC, "No space left on device"), "CurateError", "no space left"),
+    "a bug": (RuntimeError("shape mismatch"), None, ""),
+    "a file that is not there": (FileNotFoundError("gone"), None, ""),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures_of_the_machine_are_told_and_bugs_are_not_hidden(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error, kind, said = FAILURES[name]
+
+    def fails(*given: Any) -> dict[str, Any]:
+        raise error
+
+    monkeypatch.setitem(JOBS, "fit", fails)
+    if kind is None:
+        with pytest.raises(type(error)):
+            attempt("fit", {}, tmp_path, lambda *note: None)
+        return
+    result = attempt("fit", {}, tmp_path, lambda *note: None)
+    assert result["kind"] == kind
+    assert said in result["error"]
+    assert result["hint"]
 
 
 TINY = Path(__file__).parents[2] / "curation" / "tiny.yaml"
