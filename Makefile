@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup lock demo test check format clean
+.PHONY: help setup lock demo browser test check format clean
 help:
 	@echo "make demo    one full round on built-in data, to its verdict (about ten minutes)"
 	@echo "make test    the tests"
+	@echo "make browser Chromium for the tests of review sessions, where apt is there"
 	@echo "make check   format, lint, types, import rules, generated docs"
 	@echo "make setup   .venv with curate in it"
 	@echo "make lock    resolve the dependencies again"
@@ -29,6 +30,12 @@ lock:
 
 demo: setup
 	$(BIN)/curate demo demo
+
+# For the tests of review sessions; without it they are skipped, and say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	  || { command -v apt-get >/dev/null && test "$$(id -u)" = 0 && apt-get install --yes --no-install-recommends chromium; } \
+	  || echo "no Chromium here: tests in a browser are skipped"
 
 # A file's tests stay together, and each of the two workers computes on one core.
 test: setup

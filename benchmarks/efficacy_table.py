@@ -103,16 +103,15 @@ def reading(scores: Mapping[str, Scores], cost: Cost, *, rare: str, split: str) 
         f"pictures, {over_control.value / cost.minutes.mean():+.4f} AP per minute ({cost.minutes.mean():.1f} minutes "
         f"to make {cost.pictures.mean():.0f} pictures and to train)"
     )
-    half_width = (room.high - room.low) / 2
+    half_width, seeds = (room.high - room.low) / 2, len(scores[ARMS[0]].points)
     if room.value < half_width:
         yield (
-            f"this dataset cannot answer the question: ceiling − control is {room.value:+.3f}, "
-            f"less than the half-width of its interval, {half_width:.3f}"
+            f"{seeds} {'seed' if seeds == 1 else 'seeds'} of this dataset cannot answer the question: "
+            f"ceiling − control is {room.value:+.3f}, less than the half-width of its interval, {half_width:.3f}"
         )
     else:
         yield f"gap to the ceiling closed: {over_control.value / room.value:.0%}"
         yield f"targeted pictures {_verdict(over_control)} repetition and {_verdict(over_uniform)} untargeted pictures"
-    seeds = len(scores[ARMS[0]].points)
     if seeds == 1:
         yield "one seed: the intervals do not hold the luck of training, nor that of which photos were labelled"
     if room.photos < MIN_RELIABLE_PHOTOS:

@@ -16,7 +16,8 @@ from curation.desk import Desk, Frozen, findings_of
 from curation.judging import Studied, detected_by
 from curation.ledger import RoundFolder
 from curation.payoff import Found, payoff_of
-from curation.records import Ablation, Batch, Briefs, Finding, Measured, Pool, Shortage, TrainedArms
+from curation.records import Ablation, Batch, Briefs, Finding, Measured, Pool, Review, Shortage, TrainedArms
+from curation.reviewing import pictures_as_left
 from curation.shortage import mask_of
 from curation.study import Detected
 from generation.records import SyntheticImage
@@ -41,7 +42,8 @@ def leave_out(desk: Desk, finding: str) -> Ablation:
     mixed, trained = _of(folder, "mix", TrainingMix), _of(folder, "train", TrainedArms)
     champion = _of(folder, "champion", ModelVersion)
     pool, batch = _of(folder, "pool", Pool), _of(folder, "generate", Batch)
-    made = (*folder.load_lines(batch.pictures, SyntheticImage), *folder.load_lines(pool.pictures, SyntheticImage))
+    reviewed = _of(folder, "review", Review)
+    made = (*pictures_as_left(folder, batch, reviewed), *folder.load_lines(pool.pictures, SyntheticImage))
     want = _find(folder, finding)
     left_out = {picture.request_id for picture in made if picture.finding_id == want.finding_id}
     arm = _list_without(frozen, mixed, made, left_out, want)

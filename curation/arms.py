@@ -7,6 +7,7 @@ import numpy as np
 from curation.desk import Desk, Frozen
 from curation.ledger import RoundFolder
 from curation.records import Batch, Briefs, Findings, Pool, Review, TrainedArms
+from curation.reviewing import pictures_as_left
 from curation.step_settings import FineTuning, FromScratch
 from generation.records import SyntheticImage, Verdict
 from training import mix
@@ -87,11 +88,17 @@ def _suspected(frozen: Frozen, found: Findings) -> frozenset[str]:
 
 
 def train_arms(
-    desk: Desk, frozen: Frozen, pool: Pool, batch: Batch, mixed: TrainingMix, champion: ModelVersion
+    desk: Desk,
+    frozen: Frozen,
+    pool: Pool,
+    batch: Batch,
+    reviewed: Review,
+    mixed: TrainingMix,
+    champion: ModelVersion,
 ) -> TrainedArms:
     """Train both arms from the champion's weights, with each seed."""
     folder = frozen.folder
-    made = [*folder.load_lines(batch.pictures, SyntheticImage), *folder.load_lines(pool.pictures, SyntheticImage)]
+    made = [*pictures_as_left(folder, batch, reviewed), *folder.load_lines(pool.pictures, SyntheticImage)]
     settings, (control, candidate) = train_lists(
         desk, frozen, made, [mixed.control, mixed.candidate], mixed.settings, mixed.seeds, champion
     )
@@ -140,7 +147,7 @@ def accepted_pictures(folder: RoundFolder, batch: Batch, reviewed: Review) -> li
     """Give the accepted pictures, one finding after the other in turn, so that a cut by share takes from all."""
     accepted = {verdict.request_id for verdict in folder.load_lines(reviewed.verdicts, Verdict) if verdict.accepted}
     queues: dict[str, list[SyntheticImage]] = {}
-    for picture in folder.load_lines(batch.pictures, SyntheticImage):
+    for picture in pictures_as_left(folder, batch, reviewed):
         if picture.request_id in accepted:
             queues.setdefault(picture.finding_id, []).append(picture)
     turns = [(turn, picture) for queue in queues.values() for turn, picture in enumerate(queue)]

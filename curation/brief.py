@@ -2,13 +2,18 @@
 
 For each finding the first rule that fits decides, and the action says which:
 
-* not confirmed: nothing; an open one says how many objects would settle it
+* a person dismissed it: nothing, with their reason
+* a person chose an action: that one, whatever the rules below say; pictures only where a generator can make them, else
+  label, with its reasons; neither of a finding that misses no object
+* not confirmed: nothing, an open one says how many objects would settle it; but where a person confirmed it, the rules
+  below go on, and the action says that it was not the test
 * explained by another finding: nothing, it is left to that one
 * at least a third of what it misses are suspected labels: fix labels
 * on fewer than 10 photos of val: label, since nothing could judge what pictures do for it
 * fixing it would return no AP: nothing
 * it lies within a finding of the same class that is acted on and gains more: nothing, it is left to that one
 * in two earlier rounds its pictures did not pay: label, with these rounds
+* people keep rejecting its pictures (`curation.precision`): label, with their reasons
 * no generator can make it: label, with their reasons
 * else: generate, unless the budget is too small to give it `min_pictures`
 
@@ -19,23 +24,25 @@ weight, never by how frequent a class is. The weight is the AP that fixing the f
 pictures did not pay in an earlier round. Every funded finding gets at least `min_pictures`, and where the budget is too
 small for that, those of least weight get nothing. Rounds that did not pay count until the finding's pictures pay again;
 a round in which neither can be shown changes nothing.
+
+Where a person gave a number of pictures it is served first, those of most weight before others, as far as the budget
+goes; the others share what is left. Nobody can go beyond the budget, and 0 pictures are nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from curation.records import Action, ActionName, Briefs, Condition, Finding, Findings, Payoffs, Shortage
+from curation.edits import NO_WISH, Wish, wishes_of
+from curation.records import Action, ActionName, Briefs, Condition, FindingEdit, Findings, Payoffs
 from curation.serving import Means
-from generation.records import Brief, SizeBin
+from curation.wants import Want, unpaid_rounds, want_of_finding, want_of_shortage
+from generation.records import Brief
 from training.files import digest_of
 
 MIN_SUSPECT_SHARE = 1 / 3
 MIN_VAL_PHOTOS = 10
 MAX_UNPAID_ROUNDS = 2
-UNPAID_FACTOR = 0.5
-"""On the weight of a finding, for each round in which its pictures did not pay."""
 MeansFor = Callable[[Brief, Sequence[Condition]], Means | str]
 """What makes the pictures of a brief about some conditions and what it is limited to, or why nothing can make them."""
 
@@ -50,56 +57,6 @@ class Words(NamedTuple):
 NO_WORDS = Words()
 
 
-@dataclass(frozen=True)
-class Want:
-    """A finding or a shortage as far as acting on it goes."""
-
-    finding_id: str
-    label: str
-    size: SizeBin | None
-    conditions: tuple[Condition, ...]
-    gain: float
-    photos: int
-    """Of val that hold it."""
-    because: str
-    """What was measured, in words."""
-    idle: str
-    """Why nothing is done about it whatever else is found, empty where something may be."""
-    unpaid: tuple[int, ...] = ()
-    """Earlier rounds in which its pictures did not pay, since they last paid."""
-
-    @property
-    def weight(self) -> float:
-        """Give what its share of the budget is proportional to."""
-        return self.gain * UNPAID_FACTOR ** len(self.unpaid)
-
-    @property
-    def unpaid_text(self) -> str:
-        """Give `its pictures did not pay in rounds 2 and 3`, empty where there is no such round."""
-        if not self.unpaid:
-            return ""
-        *first, last = map(str, self.unpaid)
-        rounds = f"rounds {', '.join(first)} and {last}" if first else f"round {last}"
-        return f"its pictures did not pay in {rounds}"
-
-
-def unpaid_rounds(history: Mapping[int, Payoffs]) -> dict[str, list[int]]:
-    """Give by finding the rounds, oldest first, in which its pictures did not pay since they last paid.
-
-    `history` holds what earlier rounds measured, by the number of the round. The id of a finding is made of its
-    conditions, so it is the same in every round.
-    """
-    unpaid: dict[str, list[int]] = {}
-    for number in sorted(history):
-        for payoff in history[number].findings:
-            rounds = unpaid.setdefault(payoff.finding_id, [])
-            if payoff.verdict == "pays":
-                rounds.clear()
-            elif payoff.verdict == "does not pay":
-                rounds.append(number)
-    return unpaid
-
-
 def make_briefs(
     found: Findings,
     *,
@@ -109,32 +66,36 @@ def make_briefs(
     means_for: MeansFor,
     words: Mapping[str, Words] = MappingProxyType({}),
     history: Mapping[int, Payoffs] = MappingProxyType({}),
+    stopped: Mapping[str, str] = MappingProxyType({}),
+    edits: Sequence[FindingEdit] = (),
 ) -> Briefs:
     """Turn findings and a budget of pictures into actions and briefs.
 
     `suspect_shares` gives, by finding id, the share of its missed objects that are suspected labels, `words` how
-    whoever proposed the finding would have it drawn; `history` what pictures did, by the number of the earlier round.
+    whoever proposed the finding would have it drawn; `history` what pictures did, by the number of the earlier round;
+    `stopped` why people stopped a finding, by its id; `edits` what they said of this round's findings, in their order.
     """
-    unpaid = unpaid_rounds(history)
-    wants = [
-        replace(want, unpaid=tuple(unpaid.get(want.finding_id, ())))
-        for want in [*map(_of_finding, found.findings), *map(_of_shortage, found.shortages)]
-    ]
+    unpaid, wishes = unpaid_rounds(history), wishes_of(edits)
+    wants = [want_of_finding(each, unpaid) for each in found.findings]
+    wants += [want_of_shortage(each, unpaid) for each in found.shortages]
     actions: dict[str, Action] = {}
     briefs: dict[str, Brief] = {}
     acted: list[Want] = []
     for want in sorted(wants, key=lambda each: -each.gain):
         key = want.finding_id
-        name, reason = _rule(want, acted, suspect_shares.get(key, 0))
+        wish = wishes.get(key, NO_WISH)
+        name, reason = _wished(want, wish) or _rule(want, acted, suspect_shares.get(key, 0), wish, stopped.get(key, ""))
         limits = None
         if name == "generate":
             name, reason, limits = _serve(want, means_for)
+        reason += _said(want, wish, name)
         actions[key] = _act(want, name, reason)
         if name in ("generate", "label"):
             briefs[key] = _brief(want, name, limits, reason, words.get(key, NO_WORDS))
             acted.append(want)
     _fund(
         [want for want in acted if actions[want.finding_id].action == "generate"],
+        wishes,
         actions,
         briefs,
         pictures,
@@ -147,11 +108,34 @@ def make_briefs(
     )
 
 
-def _rule(want: Want, acted: Sequence[Want], suspect_share: float) -> tuple[ActionName, str]:
+def _wished(want: Want, wish: Wish) -> tuple[ActionName, str] | None:
+    """Give the action that a person chose, and what was measured; None where nobody did."""
+    if wish.dismissed_by:
+        return "nothing", wish.dismissal
+    action, _ = wish.choice
+    if action in ("generate", "label") and not want.label:
+        return "nothing", "it misses no object of any class"
+    return (action, want.because) if action else None
+
+
+def _said(want: Want, wish: Wish, name: ActionName) -> str:
+    """Give who chose the action or let it be chosen, as the end of its reason."""
+    chosen, by = wish.choice
+    untested = ", not by the test" if want.untested else ""
+    if wish.dismissed_by or not (chosen or wish.confirmed_by):
+        return ""
+    if chosen:
+        asked = "pictures" if chosen == "generate" else "labels"
+        return (f"; chosen by {by}" if chosen == name else f"; {by} asked for {asked}") + untested
+    return f"; confirmed by {wish.confirmed_by}{untested}" if untested else ""
+
+
+def _rule(want: Want, acted: Sequence[Want], suspect_share: float, wish: Wish, stopped: str) -> tuple[ActionName, str]:
     """Give the action of the first rule that fits, and why; whether the generator can make it is asked later."""
-    wider = next((other for other in acted if _lies_within(want, other)), None)
+    wider = next((other for other in acted if want.lies_within(other)), None)
     rules: list[tuple[bool, ActionName, str]] = [
-        (bool(want.idle), "nothing", want.idle),
+        (bool(want.untested and not wish.confirmed_by), "nothing", want.untested),
+        (bool(want.explained), "nothing", want.explained),
         (
             suspect_share >= MIN_SUSPECT_SHARE,
             "fix labels",
@@ -161,6 +145,7 @@ def _rule(want: Want, acted: Sequence[Want], suspect_share: float) -> tuple[Acti
         (want.gain <= 0, "nothing", "fixing it would return no AP"),
         (wider is not None, "nothing", f"left to the finding {wider.finding_id[:4] if wider else ''}"),
         (len(want.unpaid) >= MAX_UNPAID_ROUNDS, "label", want.unpaid_text),
+        (bool(stopped), "label", stopped),
         (True, "generate", want.because),
     ]
     return next((action, reason) for fits, action, reason in rules if fits)
@@ -176,67 +161,64 @@ def _serve(want: Want, means_for: MeansFor) -> tuple[ActionName, str, Means | No
 
 
 def _fund(
-    wants: Sequence[Want], actions: dict[str, Action], briefs: dict[str, Brief], pictures: int, min_pictures: int
+    wants: Sequence[Want],
+    wishes: Mapping[str, Wish],
+    actions: dict[str, Action],
+    briefs: dict[str, Brief],
+    pictures: int,
+    min_pictures: int,
 ) -> None:
-    """Share the budget among those who want pictures; who gets none has no brief."""
-    room = max(1, pictures // min_pictures)
+    """Share the budget among those who want pictures, people's numbers first; who gets none has no brief."""
     ordered = sorted(wants, key=lambda each: -each.weight)
-    counts = _shares([want.weight for want in ordered[:room]], pictures, min_pictures)
-    for want, count in zip(ordered[:room], counts, strict=True):
-        key = want.finding_id
-        briefs[key] = briefs[key].model_copy(update={"pictures": count})
-        actions[key] = actions[key].model_copy(update={"pictures": count, "share": count / pictures})
-    for want in ordered[room:]:
-        del briefs[want.finding_id]
-        reason = f"a budget of {pictures} pictures serves {room} findings with {min_pictures} each"
-        actions[want.finding_id] = _act(want, "nothing", reason)
+    asked = [want for want in ordered if wishes.get(want.finding_id, NO_WISH).pictures is not None]
+    left = pictures
+    for want in asked:
+        wish = wishes[want.finding_id]
+        count = min(left, wish.pictures or 0)
+        _grant(want, count, actions, briefs, pictures, note=_number(wish, count, pictures))
+        left -= count
+    others = [want for want in ordered if want not in asked]
+    room = max(left // min_pictures, 0 if asked else 1)
+    for want, count in zip(others, _shares([each.weight for each in others[:room]], left, min_pictures), strict=False):
+        _grant(want, count, actions, briefs, pictures)
+    budget = f"what is left of {pictures} pictures" if asked else f"a budget of {pictures} pictures"
+    for want in others[room:]:
+        _refuse(want, f"{budget} serves {room} findings with {min_pictures} each", actions, briefs)
 
 
-def _of_finding(finding: Finding) -> Want:
-    settle = f"; about {finding.objects_to_settle} objects would settle it" if finding.objects_to_settle else ""
-    idle = "" if finding.status == "confirmed" else f"{finding.status}{settle}"
-    if finding.explained_by and not idle:
-        idle = f"explained by the finding {finding.explained_by[:4]}"
-    return Want(
-        finding_id=finding.finding_id,
-        label=finding.label or max(sorted(finding.missed), key=finding.missed.__getitem__, default=""),
-        size=finding.size,
-        conditions=finding.conditions,
-        gain=finding.gain,
-        photos=finding.photos,
-        because=f"{finding.words}: recall {finding.recall:.2f} against {finding.recall_rest:.2f} of {finding.versus}",
-        idle=idle,
-    )
+def _grant(
+    want: Want, count: int, actions: dict[str, Action], briefs: dict[str, Brief], pictures: int, note: str = ""
+) -> None:
+    """Give a finding its pictures of the budget."""
+    if not count:
+        _refuse(want, note.removeprefix("; "), actions, briefs)
+        return
+    key = want.finding_id
+    briefs[key] = briefs[key].model_copy(update={"pictures": count, "reason": briefs[key].reason + note})
+    granted = {"pictures": count, "share": count / pictures, "reason": actions[key].reason + note}
+    actions[key] = actions[key].model_copy(update=granted)
 
 
-def _of_shortage(shortage: Shortage) -> Want:
-    return Want(
-        finding_id=shortage.finding_id,
-        label=shortage.label,
-        size=shortage.size,
-        conditions=shortage.conditions,
-        gain=shortage.gain,
-        photos=shortage.val_photos,
-        because=f"{shortage.words}: {shortage.why}",
-        idle="",
-    )
+def _refuse(want: Want, reason: str, actions: dict[str, Action], briefs: dict[str, Brief]) -> None:
+    del briefs[want.finding_id]
+    actions[want.finding_id] = _act(want, "nothing", reason)
 
 
-def _lies_within(want: Want, other: Want) -> bool:
-    return want.label == other.label and set(other.conditions) - _class_of(other) <= set(want.conditions)
-
-
-def _class_of(want: Want) -> set[Condition]:
-    return {Condition(column="class", value=want.label)}
+def _number(wish: Wish, count: int, pictures: int) -> str:
+    asked = f"; {wish.pictures} pictures asked for by {wish.pictures_by}"
+    return asked if count == wish.pictures else f"{asked}, of the budget of {pictures} only {count} were left"
 
 
 def _shares(weights: Sequence[float], pictures: int, min_pictures: int) -> list[int]:
     """Share pictures in proportion to weights above a floor; the remainder goes to the first."""
     if not weights:
         return []
+    total = sum(weights)
+    if not total:  # only people fund what gains nothing
+        weights, total = [1.0] * len(weights), len(weights)
     floor = min(min_pictures, pictures // len(weights))
     spare = pictures - floor * len(weights)
-    counts = [floor + int(spare * weight / sum(weights)) for weight in weights]
+    counts = [floor + int(spare * weight / total) for weight in weights]
     counts[0] += pictures - sum(counts)
     return counts
 

@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 import typer
 
 from curation import round_shell, shell
-from training.errors import UsageError
 
 HERE = Path()
 Format = Literal["yolo", "coco", "voc"]
@@ -234,7 +233,21 @@ def generate(
 
 @app.command()
 def review(
-    auto: Annotated[bool, typer.Option("--auto", help="Decide by the rule; what people tagged by hand stays.")] = False,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Decide by the rule on what people have not decided on.")
+    ] = False,
+    what: Annotated[
+        Literal["pictures", "findings", "labels"],
+        typer.Option(
+            "--what", help="What to look at: synthetic pictures, findings with their evidence, suspected labels."
+        ),
+    ] = "pictures",
+    collect: Annotated[
+        bool, typer.Option("--collect", help="Copy what people decided so far, also while a session is open.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option("--port", min=1024, max=65535, help="Where the App is served; the next free one.")
+    ] = None,
     folder: Folder = HERE,
     redo: Redo = None,
     yes: Yes = False,
@@ -242,19 +255,34 @@ def review(
 ) -> None:
     """Decide which pictures may be learned from.
 
-    Tags `accepted` and `rejected` set by hand in FiftyOne count; the rest is decided by the rule of the configuration.
+    Opens the FiftyOne App on the pictures of the open round, the most telling first, until somebody ends the session
+    there or presses Ctrl-C here. What people decide is kept at once, also through tags `accepted` and `rejected` set by
+    hand or by script. Then --auto decides on the rest by the rule of the configuration.
+
+    With --what findings people confirm, dismiss or change findings before pictures are made; with --what labels they
+    keep, mend or delete suspected labels of train and val, which counts from the next round on.
 
     \b
     Examples:
-      curate review --auto -C ws
+      curate review -C ws
+      curate review --what findings
+      curate review --auto
     """
-    from curation import tallies
+    from curation import review_shell, tallies
     from curation.records import Review
+    from curation.screen import MAX_LINES
 
+    review_shell.refuse_mixed(auto=auto, collect=collect, what=what, port=port, redo=redo)
+    if collect:
+        review_shell.collect_now(folder, as_json)
+        return
     if not auto:
-        raise UsageError("reviews need --auto so far", hint="curate review --auto")
+        review_shell.sit(folder, what, port, as_json)
+        return
     record = shell.take_step(folder, "review", Review, redo=redo, yes=yes)
-    shell.show_record(record, tallies.review_lines(record, shell.columns()), as_json, folder, "retrain")
+    lines = tallies.review_lines(record, shell.columns())
+    lines += review_shell.sitting_lines(record.sitting) if record.sitting else []
+    shell.show_record(record, lines[:MAX_LINES], as_json, folder, "retrain")
 
 
 @app.command()

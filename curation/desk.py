@@ -10,10 +10,11 @@ from curation.appearance import Looks, Pixels
 from curation.clusters import Vectors
 from curation.config import Config
 from curation.consultation import Consulted
+from curation.decisions import Collected
 from curation.documents import Photos
 from curation.ledger import Ledger, RoundFolder
-from curation.records import Findings
-from curation.results import Decisions, Marks
+from curation.records import FindingEdit, Findings
+from curation.results import Marks
 from curation.step_settings import ArmSettings, Drawing, FineTuning, FromScratch, Interview, Profile, Sight
 from generation.card import CapabilityCard
 from generation.chat import Chat
@@ -70,8 +71,14 @@ class Board(Protocol):
     def publish_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Show what was decided about them."""
 
-    def read_decisions(self) -> Decisions:
-        """Give what people decided by hand."""
+    def settled_labels(self) -> frozenset[str]:
+        """Give the ids that people said are to be suspected no more."""
+
+    def finding_edits(self, number: int) -> tuple[FindingEdit, ...]:
+        """Give what people said about the findings of a round, in the order in which they did."""
+
+    def collect(self, pictures: Sequence[SyntheticImage]) -> Collected:
+        """Give what people decided and corrected; `pictures` are as they were published."""
 
 
 class Predict(Protocol):

@@ -127,6 +127,7 @@ class Studied:
             train=Detected(labels, predictions, matches, errors),
             val=Detected(val.labels, val.predictions, val.matches, val.errors),
             wanted=self.wanted,
+            kept_ids=frozen.image_set.kept_labels,
         )
 
 

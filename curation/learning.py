@@ -4,6 +4,7 @@ from curation import arms, credit, power, steps
 from curation.consultation import Consulted
 from curation.decide import foregone, nothing_to_try
 from curation.desk import Desk, Frozen, findings_of
+from curation.journal import read_journal
 from curation.judging import Studied, photos_of_classes, power_on_test
 from curation.pool import gather_pool, reviews_before
 from curation.records import Batch, Briefs, Comparison, Decision, Payoffs, Plan, Pool, Review, TrainedArms
@@ -39,7 +40,9 @@ def learn(desk: Desk, studied: Studied, champion: ModelVersion, briefs: Briefs, 
     frozen = studied.frozen
     once, config, images = frozen.folder.once, desk.config, frozen.image_set
     earlier = reviews_before(desk.ledger, frozen.folder.number)
-    pool = once("pool", Pool, lambda: gather_pool(desk.ledger, frozen, steps.decided_by_hand(desk)), images, *earlier)
+    pool = once(
+        "pool", Pool, lambda: gather_pool(desk.ledger, frozen, read_journal(desk.ledger.root)), images, *earlier
+    )
     findings = findings_of(frozen.folder)
     assert findings is not None
     mixed = once(
@@ -65,10 +68,11 @@ def learn(desk: Desk, studied: Studied, champion: ModelVersion, briefs: Briefs, 
     trained = once(
         "train",
         TrainedArms,
-        lambda: arms.train_arms(desk, frozen, pool, batch, mixed, champion),
+        lambda: arms.train_arms(desk, frozen, pool, batch, reviewed, mixed, champion),
         images,
         pool,
         batch,
+        reviewed,
         mixed,
         champion,
     )

@@ -2,13 +2,15 @@
 
 from typing import Literal
 
-from curation import analysis, arms, credit, learning, steps
+from curation import analysis, arms, credit, learning, reviewing, steps
 from curation.analyst import Asks
 from curation.champion import base_of
 from curation.consultation import Consulted
 from curation.desk import Desk, Frozen, findings_of
+from curation.journal import known_edits
 from curation.judging import Studied
 from curation.ledger import RoundFolder
+from curation.pool import reviews_before
 from curation.records import Batch, Briefs, Decision, Findings, Measured, Plan, Review
 from curation.step_settings import Interview
 from curation.stopping import PlayedRound, Stop, why_stop
@@ -75,14 +77,17 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
     findings = _consult(desk, studied, findings)
     wish = config.generate
     said, card = folder.read("consult", Consulted), _card(desk, frozen)
-    paid = credit.payoffs_before(desk.ledger, folder.number)
+    paid, edits = credit.payoffs_before(desk.ledger, folder.number), known_edits(desk.ledger.root, folder.number)
+    stopping = [each for each in reviews_before(desk.ledger, folder.number) if each.sitting and each.sitting.stopped]
     briefs = once(
         "brief",
         Briefs,
-        lambda: steps.write_briefs(desk, studied, findings, said, card, paid),
+        lambda: steps.write_briefs(desk, studied, findings, said, card, paid, stopping, edits),
         images,
         findings,
         measured,
+        *stopping,
+        *([edits] if edits.edits else []),
         *paid.values(),
         *(record for record in (said, card) if record is not None),
         generate=wish,
@@ -115,7 +120,7 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
 
     if batch.made and not may_review and not folder.finished("review"):
         raise Waiting(f"{batch.made} pictures wait for a review", hint="curate review --auto")
-    reviewed = once("review", Review, lambda: steps.review(desk, frozen, batch), batch, review=config.review)
+    reviewed = once("review", Review, lambda: reviewing.review(desk, frozen, batch), batch, review=config.review)
     if until == "review":
         return folder
 

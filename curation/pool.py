@@ -2,30 +2,32 @@
 
 from collections import Counter
 
+from curation.decisions import Journal
 from curation.desk import Frozen
 from curation.ledger import Ledger, RoundFolder
 from curation.records import Batch, Plan, Pool, Review
+from curation.reviewing import pictures_as_left
 from generation.priors import Priors
 from generation.records import GENERATION_REQUEST, SyntheticImage, Verdict
 
 REJECTED, OTHER_PHOTOS, OTHER_LABELS = "rejected by hand since", "made from photos not in train", "labels edited since"
 
 
-def gather_pool(ledger: Ledger, frozen: Frozen, by_hand: dict[str, bool]) -> Pool:
+def gather_pool(ledger: Ledger, frozen: Frozen, journal: Journal) -> Pool:
     """Give the pictures that earlier rounds accepted and that still hold, the newest round first.
 
-    `by_hand` are people's verdicts by request id, later ones than the rounds have seen. A picture is used no longer
-    where a person rejected it since, one of its photos is not in train any more, or their labels were edited.
+    `journal` is what people say now, later than those rounds have seen. A picture is used no longer where a person
+    rejected it since, one of its photos is not in train any more, or their labels were edited.
     """
     kept: list[SyntheticImage] = []
     withdrawn: Counter[str] = Counter()
     for folder in reversed(ledger.rounds()):
         if folder.number < frozen.folder.number:
             for picture, labels_digest in _accepted(folder):
-                if reason := _objection(picture, labels_digest, frozen.priors, by_hand):
+                if reason := _objection(picture, labels_digest, frozen.priors, journal):
                     withdrawn[reason] += 1
                 else:
-                    kept.append(picture)
+                    kept.append(journal.correct(picture))
     return Pool(
         pictures=frozen.folder.save_lines("pool.pictures.jsonl", kept),
         count=len(kept),
@@ -46,13 +48,14 @@ def _accepted(folder: RoundFolder) -> list[tuple[SyntheticImage, str]]:
         return []
     accepted = {verdict.request_id for verdict in folder.load_lines(review.verdicts, Verdict) if verdict.accepted}
     digests = {one.request_id: one.labels_digest for one in folder.load_lines(planned.requests, GENERATION_REQUEST)}
-    pictures = folder.load_lines(batch.pictures, SyntheticImage)
+    pictures = pictures_as_left(folder, batch, review)
     return [(picture, digests[picture.request_id]) for picture in pictures if picture.request_id in accepted]
 
 
-def _objection(picture: SyntheticImage, labels_digest: str, priors: Priors, by_hand: dict[str, bool]) -> str:
+def _objection(picture: SyntheticImage, labels_digest: str, priors: Priors, journal: Journal) -> str:
     """Say why a picture is used no longer, empty where it is."""
-    if by_hand.get(picture.request_id) is False:
+    said = journal.said.get(picture.request_id)
+    if said is not None and not said.accepted:
         return REJECTED
     if not set(picture.source_ids) <= priors.photo_rows.keys():
         return OTHER_PHOTOS

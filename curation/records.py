@@ -155,6 +155,28 @@ class Action(Record):
     """The rule that decided it, with its figures."""
 
 
+class FindingEdit(Record):
+    """One thing that a person said about a finding or a shortage before briefs were made; what is None stays."""
+
+    finding_id: str
+    round: int = Field(ge=1)
+    reviewer: str
+    at: str
+    """When, in UTC, ISO 8601 with milliseconds."""
+    says: Literal["confirmed", "dismissed", "as tested"] | None = None
+    """The last one takes back all that was said before."""
+    action: ActionName | None = None
+    pictures: int | None = Field(None, ge=0)
+    reason: str = ""
+    """Why it was dismissed."""
+
+
+class FindingEdits(Record):
+    """All that people said about the findings of a round, in the order in which they did."""
+
+    edits: tuple[FindingEdit, ...] = ()
+
+
 class Briefs(Record):
     """What to do about the findings."""
 
@@ -202,6 +224,103 @@ class Disputed(Record):
     """Of those, the ones that people accepted."""
 
 
+class PersonSaid(Record):
+    """What people decided about one picture."""
+
+    request_id: str
+    accepted: bool
+    """The decision that stands last."""
+    reviewer: str
+    """A name; `tag` for somebody who set a tag by hand or by script."""
+    reason: str
+    """Why it was rejected, empty where that was not said."""
+    at: str
+    """When, in UTC, ISO 8601 with milliseconds."""
+    by_reviewer: dict[str, bool]
+    """Each reviewer's own last decision that stands."""
+
+
+class Share(Record):
+    """How many of some pictures are right, with the 95 % interval of their share (Wilson 1927)."""
+
+    right: int = Field(ge=0)
+    count: int = Field(ge=0)
+    low: float
+    """0 of nothing."""
+    high: float
+    """1 of nothing."""
+
+    @property
+    def value(self) -> float | None:
+        """Give the share, 0–1; None of nothing."""
+        return self.right / self.count if self.count else None
+
+
+class LabelPrecision(Record):
+    """Of the pictures that the program accepts, the share that people accept, from those drawn at random."""
+
+    overall: Share
+    backends: dict[str, Share]
+    classes: dict[str, Share]
+    """A picture counts for each class of which objects were added to it."""
+
+
+class Agreement(Record):
+    """Of the pictures that two or more people decided on, the share on which all of them said the same."""
+
+    pictures: Share
+    reviewers: int
+    """People who decided on one of these."""
+
+
+class ClassTaught(Record):
+    """What people's decisions taught about pictures that add objects of a class."""
+
+    label: str
+    decisions: int
+    """Of people, that were learned from."""
+    rejections: int
+    """Of these."""
+    kept: bool
+    why: str
+    """Why the fit is used, or not, in words."""
+    withdrawn: int = 0
+    let_in: int = 0
+    before: Share
+    """Label precision of the rule on what was drawn at random."""
+    after: Share
+    """The same, of fits that had not seen the picture or one on the same photo."""
+
+
+class Taught(Record):
+    """How the pictures that nobody looked at were decided again."""
+
+    classes: tuple[ClassTaught, ...]
+    withdrawn: int
+    """Accepted by the rule, and rejected now."""
+    let_in: int
+    """Rejected by the rule, and accepted now."""
+    before: Share
+    after: Share
+    """Both as in `ClassTaught`, over all pictures drawn at random."""
+
+
+class Sitting(Record):
+    """What people have said so far of the pictures of a round."""
+
+    pictures: int
+    said: tuple[PersonSaid, ...]
+    """By request id."""
+    corrected: int
+    """Pictures whose boxes people changed."""
+    precision: LabelPrecision
+    agreement: Agreement
+    taught: Taught | None
+    """What their decisions change about the rest, None where nobody has decided."""
+    stopped: dict[str, str]
+    """By finding id, why no more pictures are made for it."""
+
+
 class Review(Record):
     """The decisions on all pictures of the batch."""
 
@@ -213,6 +332,10 @@ class Review(Record):
     """Rejected pictures by reason."""
     disputed: Disputed | None = None
     """None where there are no such pictures."""
+    corrected: FileRef | None = None
+    """JSON Lines of `SyntheticImage`: the pictures whose boxes people changed, as they left them."""
+    sitting: Sitting | None = None
+    """What people said, None where nobody has decided on a picture."""
 
 
 class Pool(Record):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from curation.documents import Document, box_documents, by_image
 from generation.records import Verdict
-from training.boxes import Bools, BoxTable, Floats, ImageTable, Ints, Table, Texts, iou
+from training.boxes import BoxTable, Floats, ImageTable, Ints, Table, Texts, iou
 from training.matching import CORRECT, NOT_COUNTED, Errors, Matches
 from training.records import ERROR_KINDS
 
@@ -57,14 +57,6 @@ class Judged:
             labels=self.labels.take(labelled),
             labelled=self.labelled.take(labelled),
         )
-
-
-@dataclass(frozen=True)
-class Decisions(Table):
-    """What people decided about pictures by tags; one row a picture, by id."""
-
-    request_id: Texts
-    accepted: Bools
 
 
 def prediction_field(key: str) -> str:
@@ -188,13 +180,14 @@ def _with_outcomes(labelled: list[tuple[ObjectId, Document]]) -> Document:
 def verdict_update(verdict: Verdict) -> Update:
     """Give the update that marks a picture: the tag and why.
 
-    A rule's verdict leaves a picture alone that a person has tagged otherwise and that was not collected yet.
+    A rule's verdict leaves a picture alone that a person has decided on in the App, or has tagged otherwise, where that
+    was not collected yet.
     """
     mine, other = (ACCEPTED, REJECTED) if verdict.accepted else (REJECTED, ACCEPTED)
     sample: Document = {"_id": ObjectId(verdict.request_id)}
     if verdict.reviewer == "rule":
         untouched = {"verdict": other, "tags": {"$eq": other, "$ne": mine}}
-        sample["$or"] = [{"tags": {"$ne": other}}, untouched]
+        sample |= {"$or": [{"tags": {"$ne": other}}, untouched], "review.decided": {"$ne": True}}
     is_other = {"$not": [{"$in": ["$$this", [ACCEPTED, REJECTED]]}]}
     others = {"$filter": {"input": {"$ifNull": ["$tags", []]}, "cond": is_other}}
     changes = {
@@ -205,20 +198,3 @@ def verdict_update(verdict: Verdict) -> Update:
         "last_modified_at": "$$NOW",
     }
     return sample, [{"$set": changes}]
-
-
-def read_decisions(samples: Sequence[Document]) -> Decisions:
-    """Give the pictures whose tags say something else than the verdict that was published, in the order of `samples`.
-
-    One that was tagged both ways since has not been decided.
-    """
-    marks = [{ACCEPTED, REJECTED}.intersection(sample["tags"]) - {sample.get("verdict")} for sample in samples]
-    decided = [
-        (sample["request_id"], mark == {ACCEPTED})
-        for sample, mark in zip(samples, marks, strict=True)
-        if len(mark) == 1
-    ]
-    return Decisions(
-        request_id=np.array([request_id for request_id, _ in decided], "<U24"),
-        accepted=np.array([accepted for _, accepted in decided], np.bool_),
-    )

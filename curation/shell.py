@@ -205,6 +205,12 @@ def say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def say_now(text: str) -> None:
+    """Print what somebody is to act on before the command ends."""
+    say(text)
+    sys.stdout.flush()
+
+
 def say_next(folder: Path, command: str) -> None:
     """Print the next command to type."""
     say(f"\nnext: {placed(folder, command)}")

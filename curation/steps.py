@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -12,19 +11,30 @@ from curation.brief import Words, make_briefs
 from curation.compare import Contender
 from curation.consultation import Consulted
 from curation.desk import Board, Desk, Frozen
+from curation.journal import note_settled
 from curation.judging import Studied, judge, judge_arms, load_judged
 from curation.ledger import Ledger, RoundFolder
-from curation.records import Batch, Briefs, Comparison, Decision, Findings, Payoffs, Plan, Review, TrainedArms
+from curation.records import (
+    Batch,
+    Briefs,
+    Comparison,
+    Decision,
+    FindingEdits,
+    Findings,
+    Payoffs,
+    Plan,
+    Review,
+    TrainedArms,
+)
 from curation.serving import Stock, serve
 from generation import draw_layout, layout
-from generation.auto_review import judge_by_rule
 from generation.card import CapabilityCard
 from generation.priors import Priors
 from generation.prompts import narrowed
-from generation.records import GENERATION_REQUEST, Brief, Failure, GenerationRequest, SyntheticImage, Verdict
+from generation.records import GENERATION_REQUEST, Brief, Failure, GenerationRequest, SyntheticImage
 from training.errors import CurateError, DataError
 from training.fields import save_fields
-from training.files import digest_of, write_json
+from training.files import digest_of
 from training.metrics import prepare
 from training.records import SPLITS, Evaluation, ImageSet, ModelVersion, Split
 from training.tables import save_table
@@ -50,6 +60,7 @@ def freeze(desk: Desk, folder: RoundFolder) -> ImageSet:
         images=save_table(folder.path / "freeze.images.npz", images),
         labels=save_table(folder.path / "freeze.labels.npz", labels),
         fields=save_fields(folder.path / "freeze.fields.npz", photos.fields),
+        kept_labels=note_settled(desk.ledger.root, board.settled_labels()),
     )
 
 
@@ -86,10 +97,13 @@ def write_briefs(
     said: Consulted | None,
     card: CapabilityCard | None,
     paid: Mapping[int, Payoffs],
+    reviews: Sequence[Review],
+    edits: FindingEdits,
 ) -> Briefs:
     """Turn findings into actions and briefs, by what the generators can serve; the language model may lend words.
 
-    `paid` gives what pictures did in earlier rounds, by number.
+    `paid` gives what pictures did in earlier rounds, by number, `reviews` what people said of them, oldest first, and
+    `edits` what people said about this round's findings.
     """
     priors, study = studied.frozen.priors, studied.study
     settings, generator = desk.config.generate, desk.config.generator
@@ -102,6 +116,8 @@ def write_briefs(
         suspect_shares={each.finding_id: study.suspect_share(each) for each in findings.findings if each.missed},
         words=_words_of(findings, said) if said else {},
         history=paid,
+        stopped={key: why for each in reviews if each.sitting for key, why in each.sitting.stopped.items()},
+        edits=edits.edits,
         means_for=lambda brief, conditions: serve(
             brief, conditions, stock, first=generator.backend, cannot_make=lambda one: _cannot_make(one, priors, card)
         ),
@@ -190,26 +206,6 @@ def _disputed(desk: Desk, frozen: Frozen, champion: ModelVersion, judged: Sequen
     return tuple(images.id[held].tolist())
 
 
-def review(desk: Desk, frozen: Frozen, batch: Batch) -> Review:
-    """Decide on every picture: by hand where somebody has, else by rule."""
-    pictures = frozen.folder.load_lines(batch.pictures, SyntheticImage)
-    verdicts: list[Verdict] = []
-    by_hand: dict[str, bool] = {}
-    if pictures:
-        board = desk.board()
-        by_hand = _collect(_journal(desk), board)
-        verdicts = [_override(verdict, by_hand) for verdict in judge_by_rule(pictures, settings=desk.config.review)]
-        board.publish_verdicts(verdicts)
-    reasons = [_kind_of(verdict.reason) for verdict in verdicts if not verdict.accepted]
-    return Review(
-        verdicts=frozen.folder.save_lines("review.verdicts.jsonl", verdicts),
-        accepted=len(verdicts) - len(reasons),
-        rejected=len(reasons),
-        reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        disputed=disputed.count_disputed(batch.disputed, by_hand) if batch.disputed else None,
-    )
-
-
 def compare(desk: Desk, frozen: Frozen, champion: ModelVersion, trained: TrainedArms) -> Comparison:
     """Open test: judge champion, and control and candidate of each seed on it."""
     first, control, candidate = judge_arms(desk, frozen, [champion], trained, split="test", step="compare")
@@ -253,40 +249,3 @@ def openings_of(ledger: Ledger, test_photos: str) -> int:
 def photos_digest(frozen: Frozen, split: Split) -> str:
     """Give the digest of the ids of a split's photos."""
     return digest_of(sorted(frozen.images.id[frozen.images.rows_of(split)].tolist()))
-
-
-def decided_by_hand(desk: Desk) -> dict[str, bool]:
-    """Give what people decided about pictures, as far as it has been collected: by request id, accepted or not."""
-    return _read_journal(_journal(desk))
-
-
-def _journal(desk: Desk) -> Path:
-    return desk.ledger.root / "decisions.json"
-
-
-def _read_journal(journal: Path) -> dict[str, bool]:
-    return dict(json.loads(journal.read_text(encoding="utf-8"))) if journal.is_file() else {}
-
-
-def _collect(journal: Path, board: Board) -> dict[str, bool]:
-    """Copy what people decided by tags into the workspace's journal, newer decisions over older ones, and give all."""
-    found = board.read_decisions()
-    known = _read_journal(journal)
-    known |= dict(zip(found.request_id.tolist(), found.accepted.tolist(), strict=True))
-    if known:
-        write_json(journal, known)
-    return known
-
-
-def _kind_of(reason: str) -> str:
-    """Give a reason without the picture that it names, for counting."""
-    return "near-duplicate" if reason.startswith("near-duplicate") else reason
-
-
-def _override(verdict: Verdict, by_hand: Mapping[str, bool]) -> Verdict:
-    accepted = by_hand.get(verdict.request_id)
-    if accepted is None:
-        return verdict
-    return Verdict(
-        request_id=verdict.request_id, accepted=accepted, reason="" if accepted else "by hand", reviewer="person"
-    )

@@ -16,7 +16,9 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from curation.carried import Said, read_said
+from curation.collected import collect
 from curation.connection import failures_named
+from curation.decisions import Collected
 from curation.documents import (
     SYNTHETIC,
     Document,
@@ -28,16 +30,14 @@ from curation.documents import (
     read_boxes,
     read_images,
 )
+from curation.edited import read_finding_edits, read_kept_labels
+from curation.records import FindingEdit
 from curation.results import (
-    ACCEPTED,
-    REJECTED,
-    Decisions,
     Marks,
     Update,
     evaluation_updates,
     judge,
     mark_updates,
-    read_decisions,
     verdict_update,
 )
 from curation.schema import (
@@ -213,12 +213,17 @@ class Store:
         for part in _chunks(verdicts):
             self._update([verdict_update(verdict) for verdict in part])
 
-    @failures_named()
-    def read_decisions(self) -> Decisions:
-        """Read what people decided with the tags accepted and rejected, other than the published verdict."""
-        query = {"request_id": {"$ne": None}, "tags": {"$in": [ACCEPTED, REJECTED]}}
-        wanted = {"request_id": 1, "tags": 1, "verdict": 1}
-        return read_decisions(list(self._collection.find(query, wanted).sort("_id", 1)))
+    def settled_labels(self) -> frozenset[str]:
+        """Give the ids of labels and predicted boxes that people said are to be suspected no more."""
+        return read_kept_labels(self.dataset)
+
+    def finding_edits(self, number: int) -> tuple[FindingEdit, ...]:
+        """Give what people said about the findings of a round, in the order in which they did."""
+        return read_finding_edits(self.dataset, number)
+
+    def collect(self, pictures: Sequence[SyntheticImage]) -> Collected:
+        """Read what people decided and corrected; `pictures` are as they were published."""
+        return collect(self.dataset, pictures)
 
     @property
     def _collection(self) -> Any:

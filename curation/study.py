@@ -59,6 +59,8 @@ class Study:
     val: Detected
     wanted: Collection[str] = ()
     """Columns that people expect values of: they stay although val shows one value."""
+    kept_ids: Collection[str] = ()
+    """What people said is right: labels, and predictions that are no objects. They are suspected no more."""
 
     @cached_property
     def is_val(self) -> Bools:
@@ -75,7 +77,8 @@ class Study:
         )
         known = Neighbours(label=label, share=share)
         sides = {"train": (self.train, ~self.is_val), "val": (self.val, self.is_val)}
-        return {
+        kept = np.array(sorted(self.kept_ids), np.str_)
+        found = {
             split: find_suspects(
                 side.predictions,
                 side.labels,
@@ -85,6 +88,7 @@ class Study:
             )
             for split, (side, mask) in sides.items()
         }
+        return {split: each.take(~np.isin(each.id, kept)) for split, each in found.items()}
 
     @cached_property
     def all_suspects(self) -> SuspectTable:

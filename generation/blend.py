@@ -1,6 +1,7 @@
 """Mix a cut-out into a photo: its light, its soft edge, its sharpness. Arithmetic on arrays of pixels, nothing else."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -9,15 +10,19 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Singles = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 OBJECT_ALPHA = 127  # above this, of 255, a pixel is the object's
 SURROUNDINGS_ALPHA = 8  # below this, it shows surroundings
 SAMPLED_SIDE = 24  # about this many pixels a side are enough to tell the light
 MIN_LIGHT, MAX_LIGHT = 0.75, 1.33  # beyond this, the place is another surface rather than another light
+MAX_HUE = 1.1  # factor on one colour beyond brightness: light changes less in colour, surfaces change more
+GREY_WEIGHT = 0.5  # photos differ more in brightness than in colour, and the light is fitted afterwards
 MIN_CAST, MAX_CAST = 0.6, 1.1  # shadows and blur go along; a bright neighbour does not
 MIN_BLUR_PX, MAX_BLUR_PX = 0.5, 2.0
 STRIP_PX = 12
 GRAIN_SIDE = 48
+STEPS = (np.arange(6) + 0.5) / 6  # along the sides of a place: so many pixels are enough to tell its ground
 LEVELS = np.arange(256, dtype=np.float32)[:, None]
 
 
@@ -33,6 +38,22 @@ class Tone:
     """(1, 256, 3) what each blue, green and red around it adds to the factor on the ground; give `cast_of`."""
 
 
+@dataclass(frozen=True)
+class Ground:
+    """How a piece of ground looks."""
+
+    colour: Singles
+    """Median blue, green and red."""
+    roughness: float
+    """Mean difference from it, 0–255."""
+
+    @classmethod
+    def of(cls, some: Pixels) -> "Ground":
+        """Look at pixels, (n, 3)."""
+        colour = _median(some)
+        return cls(colour, float(np.abs(some - colour).mean()))
+
+
 def blend(ground: Pixels, bgra: Pixels, tone: Tone, *, penumbra_px: float, grain: Singles) -> None:
     """Mix an object into a region of a photo, in place; `ground` (h, w, 3), `bgra` (h, w, 4).
 
@@ -41,8 +62,7 @@ def blend(ground: Pixels, bgra: Pixels, tone: Tone, *, penumbra_px: float, grain
     its surroundings, shadow or blur, goes along as a factor within about `penumbra_px`: a cut alone has a hard outline.
     """
     pixels, share = cv2.cvtColor(bgra, cv2.COLOR_BGRA2BGR), bgra[:, :, 3] * np.float32(1 / 255)
-    light = (surroundings(ground, bgra[:, :, 3]) + 1) / (tone.surroundings + 1)
-    light = np.minimum(np.maximum(light, MIN_LIGHT), MAX_LIGHT)
+    light = light_of(surroundings(ground, bgra[:, :, 3]), tone.surroundings)
     near = 2 * cv2.GaussianBlur(share, (0, 0), penumbra_px)
     inwards = np.maximum(near, 1) - 1
     lit = _on_colours(inwards)
@@ -60,6 +80,14 @@ def blend(ground: Pixels, bgra: Pixels, tone: Tone, *, penumbra_px: float, grain
     ground[:] = cv2.convertScaleAbs(mixed)  # rounds and saturates
 
 
+def light_of(there: Singles, here: Singles) -> Singles:
+    """Give the factors on blue, green and red from the light of one piece of ground to that of another."""
+    light = (there + 1) / (here + 1)
+    brightness = float(light.sum()) / 3
+    hue = np.minimum(np.maximum(light, brightness / MAX_HUE), brightness * MAX_HUE)
+    return np.asarray(hue * (min(max(brightness, MIN_LIGHT), MAX_LIGHT) / brightness), np.float32)
+
+
 def cast_of(around: Singles) -> Singles:
     """Give what an object casts, as a table (1, 256, 3): by how much a colour differs from the surroundings."""
     return np.asarray(np.clip(LEVELS / (around + 1), MIN_CAST, MAX_CAST)[None] - 1, np.float32)
@@ -75,13 +103,33 @@ def make_grain(rng: np.random.Generator) -> Singles:
 
 def surroundings(pixels: Pixels, alpha: Pixels) -> Singles:
     """Give the median blue, green and red of what is not the object: a neighbour in a corner is not the light."""
+    return _median(sampled_around(pixels, alpha))
+
+
+def sampled_around(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """Give some pixels (n, 3) of what is not the object, of all where nothing else is there."""
     step = max(round(math.sqrt(alpha.size) / SAMPLED_SIDE), 1)
     some = pixels[::step, ::step]
     around = some[alpha[::step, ::step] < SURROUNDINGS_ALPHA]
-    if not len(around):
-        around = some.reshape(-1, 3)
-    middle = len(around) // 2
-    return np.asarray(np.partition(around, middle, axis=0)[middle], np.float32)
+    return around if len(around) else some.reshape(-1, 3)
+
+
+def _median(some: Pixels) -> Singles:
+    """Give the median of each colour of pixels (n, 3), n > 0."""
+    middle = len(some) // 2
+    return np.asarray(np.partition(some, middle, axis=0)[middle], np.float32)
+
+
+def unlikeness(picture: Pixels, boxes_px: Floats, grounds: Sequence[Ground]) -> Floats:
+    """Say how far a picture looks in each box (n, 4) inside it from some ground, one each: 0 for the same, (n,)."""
+    x, y = (boxes_px[:, n, None] * (1 - STEPS) + boxes_px[:, n + 2, None] * STEPS for n in (0, 1))
+    some = picture[y.astype(np.intp)[:, :, None], x.astype(np.intp)[:, None]].reshape(len(boxes_px), -1, 3)
+    colour = some.mean(axis=1, dtype=np.float32)
+    rough = np.abs(some - colour[:, None]).reshape(len(boxes_px), -1).mean(axis=1)
+    change = colour - np.array([ground.colour for ground in grounds])
+    grey = change.sum(axis=1) / 3
+    hue = np.sqrt(np.square(change - grey[:, None]).sum(axis=1))
+    return np.asarray(GREY_WEIGHT * np.abs(grey) + hue + np.abs(rough - [ground.roughness for ground in grounds]))
 
 
 def soften(bgra: Pixels, *, own_px: float, photo_px: float) -> Pixels:

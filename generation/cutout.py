@@ -26,6 +26,7 @@ MIN_COVER, MAX_COVER = 0.15, 0.95  # of the box; an ellipse covers 0.79
 MIN_EXTENT = (
     0.4  # of the box's width and height; people draw loose boxes: on blood cells the masks fill 0.65 of the width
 )
+MAX_SHIFT = 0.15  # of the box's width and height, from its middle: people's boxes are loose on all sides, or on none
 MAX_RIM = 0.6  # of the box's outline: a mask that follows the outline has found the box, not the object
 MIN_SOFTNESS_PX, MAX_SOFTNESS_PX = 0.6, MARGIN_PX / 3
 MIN_MAIN = 0.8  # of the mask, in one piece
@@ -117,13 +118,17 @@ def _main_piece(found: Pixels) -> Bools | None:
 
 
 def _is_plausible(found: Bools, filled: Bools) -> bool:
-    height, width = filled.shape
-    extent = min(filled.any(axis=0).sum() / width, filled.any(axis=1).sum() / height)
+    extent, shift = np.array([_span(np.asarray(filled.any(axis=axis))) for axis in (0, 1)]).T
     rim = np.concatenate([filled[0], filled[-1], filled[:, 0], filled[:, -1]]).mean()
     in_one_piece = (found & filled).sum() / found.sum()
-    return bool(
-        MIN_COVER <= filled.mean() <= MAX_COVER and extent >= MIN_EXTENT and rim <= MAX_RIM and in_one_piece >= MIN_MAIN
-    )
+    fills_box = extent.min() >= MIN_EXTENT and shift.max() <= MAX_SHIFT
+    return bool(MIN_COVER <= filled.mean() <= MAX_COVER and fills_box and rim <= MAX_RIM and in_one_piece >= MIN_MAIN)
+
+
+def _span(is_there: Bools) -> tuple[float, float]:
+    """Give, along a side, the share from the first to the last, and how far their middle is from the side's."""
+    first, last = int(is_there.argmax()), len(is_there) - int(is_there[::-1].argmax())
+    return (last - first) / len(is_there), abs((first + last) / len(is_there) - 1) / 2
 
 
 def _resized(mask: Bools, width: int, height: int) -> Bools:

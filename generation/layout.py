@@ -1,4 +1,9 @@
-"""Decide what is pasted where: places and sizes come from real labels of train, chance from the brief and the seed."""
+"""Decide what is pasted where: places and sizes come from real labels of train, chance from the brief and the seed.
+
+An object of a scarce class may go to several places: the painter, who sees the photo, takes the one whose ground is
+most like that around the object where it was cut out. Where labels are too few to tell where the class is found, it may
+go anywhere.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +21,12 @@ from training.records import Record
 
 CANDIDATES = 96  # places tried for one object on one photo, all at once
 PHOTOS_TRIED = 8  # photos tried for one request
+MAX_SPARE = 7  # other places of one object
+SPARE_TRIES = 24
+MAX_SCARCE = 50  # labels; to look for the ground takes a tenth of the time of painting: not for all that is pasted
+SAME_SIZE = 0.5  # difference of the logarithms of two areas: one is at most 1.6 times the other
+MAX_SPARE_SHARE = 0.5  # of a photo: all places of all its objects
+OWN_JITTER = 0.2  # standard deviation of the logarithm of a side around a source's own; what real classes have
 
 
 class LayoutSettings(Record):
@@ -100,6 +111,7 @@ class _Sampler:
         self.sources[own] = _own_sources(brief, priors, settings)
         self.others = [number for number, rows in self.sources.items() if number != own and len(rows)]
         self.places = {number: _places(priors, number) for number in self.bounds}
+        self.is_scarce = np.bincount(priors.labels.label, minlength=len(priors.classes)) < MAX_SCARCE
 
     def objects(self, photo: int, count: int, rng: np.random.Generator) -> Iterator[PasteObject]:
         """Give up to `count` objects for a photo, the first of the brief's class; none where that finds no room."""
@@ -111,7 +123,9 @@ class _Sampler:
             free = np.flatnonzero(~covers_pairwise(draws.xyxy, taken, self.settings.max_cover).any(axis=1))
             if len(free):
                 taken = np.concatenate([taken, draws.xyxy[free[:1]]])
-                yield self._object(draws, int(free[0]), number, rng)
+                spare = self._spare(draws.xyxy[free[0]], number, taken, rng)
+                taken = np.concatenate([taken, spare])
+                yield self._object(draws, int(free[0]), number, spare, rng)
             elif turn == 0:
                 return
 
@@ -119,32 +133,70 @@ class _Sampler:
         """Draw cut-outs, places and sizes; candidates that do not fit into the photo are left out."""
         width, height = int(self.priors.images.width_px[photo]), int(self.priors.images.height_px[photo])
         source = rng.choice(self.sources[number], CANDIDATES)
-        place, wanted_px2 = self._places_and_areas(number, width * height, rng)
+        place, wanted_px2 = self._places_and_areas(number, source, width * height, rng)
         scale, fits = self._scales(source, wanted_px2, self.bounds[number])
         angle_deg: Floats = np.round(rng.uniform(-1, 1, CANDIDATES) * self.settings.max_angle_deg, 2)
         natural = self.sizes_px[source] * scale[:, None]
         sides = np.stack(turned_size(natural[:, 0], natural[:, 1], angle_deg), axis=1) / [width, height]
-        jitter = rng.normal(size=(CANDIDATES, 2)) * self.settings.jitter_share
-        middle = np.clip(self.middles[place] + jitter, sides / 2, np.maximum(1 - sides / 2, sides / 2))
+        middle = self._middles(place, sides, rng)
         xyxy = np.round(np.concatenate([middle - sides / 2, middle + sides / 2], axis=1), 6)
         inside: Bools = np.asarray((xyxy >= 0).all(axis=1) & (xyxy <= 1).all(axis=1))
         order = np.argsort(~fits, kind="stable")
         order = order[inside[order]]
         return _Draws(source=source[order], xyxy=xyxy[order], angle_deg=angle_deg[order])
 
-    def _places_and_areas(self, number: int, photo_px2: int, rng: np.random.Generator) -> tuple[Ints, Floats]:
-        """Draw real labels for their places and sizes together: what is far away is small."""
+    def _places_and_areas(
+        self, number: int, source: Ints, photo_px2: int, rng: np.random.Generator
+    ) -> tuple[Ints, Floats]:
+        """Draw real labels for their places and sizes together: what is far away is small.
+
+        A class with few labels has no such places, and the sizes of what is cut out where those are in the bin.
+        """
         low, high = self.bounds[number]
         rows = self.places[number]
+        if not len(rows):
+            areas_px2 = self.sizes_px[source].prod(axis=1) * np.exp(2 * OWN_JITTER * rng.normal(size=CANDIDATES))
+            fits = (areas_px2 >= low) & (areas_px2 < high)
+            return rows, areas_px2 if fits.all() else np.where(fits, areas_px2, self._any_area(number, photo_px2, rng))
         areas_px2 = self.shares[rows] * photo_px2
         in_bin = rows[(areas_px2 >= low) & (areas_px2 < high)]
         if len(in_bin):
             place = rng.choice(in_bin, CANDIDATES)
             jitter = np.exp(2 * SIZE_JITTER * rng.normal(size=CANDIDATES))
             return place, np.clip(self.shares[place] * photo_px2 * jitter, low, high)
-        top = min(high, photo_px2 / 4)
-        wanted_px2 = np.exp(rng.uniform(np.log(min(low, top)), np.log(top), CANDIDATES))
+        wanted_px2 = self._any_area(number, photo_px2, rng)
         return rng.choice(rows, CANDIDATES), wanted_px2
+
+    def _any_area(self, number: int, photo_px2: int, rng: np.random.Generator) -> Floats:
+        """Draw areas evenly, by their logarithm, from all that are allowed."""
+        low, high = self.bounds[number]
+        top = min(high, photo_px2 / 4)
+        return np.exp(rng.uniform(np.log(min(low, top)), np.log(top), CANDIDATES))
+
+    def _middles(self, place: Ints, sides: Floats, rng: np.random.Generator) -> Floats:
+        """Give the middles of objects around their places, anywhere where there are none."""
+        if not len(place):
+            return np.asarray(sides / 2 + rng.random(sides.shape) * (1 - sides))
+        jitter = rng.normal(size=sides.shape) * self.settings.jitter_share
+        return np.clip(self.middles[place] + jitter, sides / 2, np.maximum(1 - sides / 2, sides / 2))
+
+    def _spare(self, xyxy: Floats, number: int, taken: Floats, rng: np.random.Generator) -> Floats:
+        """Give other free places of the same size, (n, 4), for a scarce class."""
+        if not self.is_scarce[number]:
+            return taken[:0]
+        sides = xyxy[2:] - xyxy[:2]
+        most = min(MAX_SPARE, int(MAX_SPARE_SHARE / self.settings.max_objects / sides.prod()) - 1)
+        middle = self._middles(self._places_of_size(number, sides.prod(), rng), np.tile(sides, (SPARE_TRIES, 1)), rng)
+        places = np.round(np.concatenate([middle - sides / 2, middle + sides / 2], axis=1), 6)
+        return places[~covers_pairwise(places, taken, self.settings.max_cover).any(axis=1)][: max(most, 0)]
+
+    def _places_of_size(self, number: int, share: float, rng: np.random.Generator) -> Ints:
+        """Draw real labels of about a size for their places, none where the class has too few."""
+        rows = self.places[number]
+        if not len(rows):
+            return rows
+        unlike = np.abs(np.log(self.shares[rows] / share))
+        return rng.choice(rows[unlike <= max(SAME_SIZE, unlike.min())], SPARE_TRIES)
 
     def _scales(self, source: Ints, wanted_px2: Floats, bounds: tuple[float, float]) -> tuple[Floats, Bools]:
         """Give the factor on each cut-out, and whether it gives the wanted size.
@@ -159,14 +211,13 @@ class _Sampler:
         same: Bools = scale == wanted
         return scale, same
 
-    def _object(self, draws: _Draws, row: int, number: int, rng: np.random.Generator) -> PasteObject:
+    def _object(self, draws: _Draws, row: int, number: int, spare: Floats, rng: np.random.Generator) -> PasteObject:
         tint = 1 + rng.uniform(-1, 1, 3) * self.settings.max_tint
-        x1, y1, x2, y2 = draws.xyxy[row].tolist()
-        corners: Corners = (x1, y1, x2, y2)
         return PasteObject(
             label=self.priors.classes[number],
             source_id=str(self.priors.labels.id[draws.source[row]]),
-            xyxy=corners,
+            xyxy=_corners(draws.xyxy[row]),
+            spare=tuple(_corners(place) for place in spare),
             angle_deg=float(draws.angle_deg[row]),
             flip=bool(rng.random() < 0.5),
             gain=round(1 + rng.uniform(-1, 1) * self.settings.max_gain, 3),
@@ -219,5 +270,11 @@ def _own_sources(brief: Brief, priors: Priors, settings: LayoutSettings) -> Ints
 
 
 def _places(priors: Priors, number: int) -> Ints:
+    """Give the rows of the labels of a class, none where they are too few to tell where it is found."""
     rows = np.flatnonzero(priors.labels.label == number)
-    return rows if len(rows) >= MIN_PLACES else np.arange(len(priors.labels))
+    return rows if len(rows) >= MIN_PLACES else rows[:0]
+
+
+def _corners(xyxy: Floats) -> Corners:
+    x1, y1, x2, y2 = xyxy.tolist()
+    return x1, y1, x2, y2

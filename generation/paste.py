@@ -14,7 +14,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generation.blend import OBJECT_ALPHA, Singles, Tone, blend, cast_of, edge_blur_px, make_grain, soften, surroundings
+from generation.blend import (
+    OBJECT_ALPHA,
+    Ground,
+    Singles,
+    Tone,
+    blend,
+    cast_of,
+    edge_blur_px,
+    make_grain,
+    sampled_around,
+    soften,
+    surroundings,
+    unlikeness,
+)
 from generation.records import PasteObject, PictureLabel
 from training.boxes import Bools
 
@@ -22,6 +35,7 @@ Pixels = NDArray[np.uint8]
 Size = TypeVar("Size", float, NDArray[np.float64])
 
 MARGIN_PX = 8  # surroundings kept around an object: room for its soft edge, and the light it was seen in
+MAX_RECOLOURED = 0.5  # change of colour, as a share of what an object differs from its surroundings
 PENUMBRA_SHARE = 0.08  # of the object's side
 MIN_SAMPLED_SCALE = 0.75  # down to this, sampling skips too little to show
 
@@ -49,6 +63,17 @@ class Cutout:
     def surroundings(self) -> Singles:
         """Blue, green and red of what was around the object."""
         return surroundings(self.pixels, self.alpha)
+
+    @cached_property
+    def ground(self) -> Ground:
+        """How what was around it looks."""
+        return Ground.of(sampled_around(self.pixels, self.alpha))
+
+    @cached_property
+    def contrast(self) -> float:
+        """How much it differs from its surroundings: the largest relative change of a colour."""
+        own = np.median(self.pixels[self.alpha > OBJECT_ALPHA], axis=0)
+        return float(np.abs((own + 1) / (self.surroundings + 1) - 1).max())
 
     @cached_property
     def cast(self) -> Singles:
@@ -129,8 +154,10 @@ def paste(
     A pasted label is the extent of the pixels that are more than half opaque and that nothing covers, plus the air that
     people left around the object when they labelled it: on photos of blood, boxes are half as wide again as the
     platelets in them, and tight labels would contradict all real ones. An object that is wholly hidden has no label.
-    Chance only rounds.
+    An object that may go to several places goes where the ground suits it. Chance only rounds.
     """
+    if any(wish.spare for _, wish in objects):
+        objects = settled(picture, objects)
     photo_blur_px, grain = edge_blur_px(picture), make_grain(rng)
     placed = [_place(cutout, wish, picture.shape) for cutout, wish in objects]
     for (cutout, wish), place in zip(objects, placed, strict=True):
@@ -140,6 +167,19 @@ def paste(
         for number, (place, (_, wish)) in enumerate(zip(placed, objects, strict=True))
     ]
     return Painted(pixels=picture, labels=(*background_labels, *(label for label in pasted if label)))
+
+
+def settled(picture: Pixels, objects: Sequence[tuple[Cutout, PasteObject]]) -> list[tuple[Cutout, PasteObject]]:
+    """Choose for each object that has spare places the one whose ground is most like what was around it."""
+    places = [(wish.xyxy, *wish.spare) if wish.spare else () for _, wish in objects]
+    grounds = [cutout.ground for (cutout, _), each in zip(objects, places, strict=True) for _ in each]
+    boxes_px = np.array([place for each in places for place in each]) * (picture.shape[1::-1] * 2)
+    parts = np.split(unlikeness(picture, boxes_px, grounds), np.cumsum([len(each) for each in places])[:-1])
+    chosen = []
+    for (cutout, wish), each, unlike in zip(objects, places, parts, strict=True):
+        best = each[int(unlike.argmin())] if each else wish.xyxy
+        chosen.append((cutout, wish.model_copy(update={"xyxy": best, "spare": ()})))
+    return chosen
 
 
 def _place(cutout: Cutout, wish: PasteObject, shape: tuple[int, ...]) -> _Placed:
@@ -211,7 +251,9 @@ def _composite(
     if not bgra.size:
         return
     ground = picture[max(place.top, 0) :, max(place.left, 0) :][: bgra.shape[0], : bgra.shape[1]]
-    factors = np.array(wish.tint, np.float32) * np.float32(wish.gain)
+    # what hardly differs from its ground would differ by the change of colour alone
+    most = MAX_RECOLOURED * cutout.contrast
+    factors = np.array([min(max(wish.gain * tint, 1 - most), 1 + most) for tint in wish.tint], np.float32)
     tone = Tone(surroundings=cutout.surroundings, factors=factors, cast=cutout.cast)
     blend(ground, bgra, tone, penumbra_px=cutout.penumbra_px * place.scale, grain=grain)
 

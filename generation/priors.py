@@ -14,7 +14,9 @@ from training.files import digest_of
 
 MIN_SIDE_PX = 8  # a smaller object shows too little to be cut out
 MAX_OVERLAP = 0.2  # of the smaller box; on real photos of blood, 0.1 would lose a fifth of the platelets
-MIN_PLACES = 10  # with fewer labels of a class than this, the places of all classes are taken
+MAX_REACHED = 0.5  # of the box, where a class has few: so far may the box of a larger neighbour reach over it
+MIN_TIMES_LARGER = 2  # in area: such a neighbour is not a part of the object, nor does it wear it
+MIN_PLACES = 10  # with fewer labels of a class than this, they do not tell where it is found
 SIZE_JITTER = 0.1  # standard deviation of the logarithm of an object's side around a real one
 BIN_BOUNDS_PX2 = (float(MIN_SIDE_PX**2), float(SMALL_PX2), float(LARGE_PX2), np.inf)
 BIN_SLACK = 0.06  # of the area: what a mask shows is a little smaller than the box that it was cut from
@@ -122,13 +124,26 @@ def usable(labels: BoxTable, images: ImageTable, *, max_overlap: float = MAX_OVE
     """Say of each label whether a cut-out can be made of it: whole, and apart from its photo's other labels.
 
     Shared area counts as a share of the smaller box, so a person with a labelled hat is not cut out: the hat would come
-    along without its label.
+    along without its label. Of a class with few, those are taken as well over whose box only that of a larger object
+    reaches, and not far: the mask leaves it out.
     """
     sizes = _photo_sizes(labels, images)
+    whole = can_be_cut(pixel_boxes(labels.xyxy, *sizes), *sizes)
     first, second = pairs(labels.image)
-    apart = np.ones(len(labels), bool)
-    apart[first[covers(labels.xyxy[first], labels.xyxy[second], max_overlap)]] = False
-    return np.asarray(apart & can_be_cut(pixel_boxes(labels.xyxy, *sizes), *sizes))
+    touched, touching = labels.xyxy[first], labels.xyxy[second]
+    clash = covers(touched, touching, max_overlap)
+    is_large = area(touching) >= MIN_TIMES_LARGER * area(touched)
+    reached = is_large & (overlap(touched, touching) <= MAX_REACHED * area(touched))
+    choosy = whole & _without(first[clash], len(labels))
+    has_few = np.bincount(labels.label[choosy], minlength=labels.label.max(initial=0) + 1)[labels.label] < MIN_PLACES
+    return np.asarray(choosy | (has_few & whole & _without(first[clash & ~reached], len(labels))))
+
+
+def _without(rows: Ints, count: int) -> Bools:
+    """Give a mask of so many rows that leaves out some."""
+    mask = np.ones(count, bool)
+    mask[rows] = False
+    return mask
 
 
 def size_bounds_px2(size: SizeBin | None) -> tuple[float, float]:

@@ -52,6 +52,8 @@ class PasteObject(Record):
     """Id of the train label that the cut-out was made from."""
     xyxy: Corners
     """Where the label's box goes after turning, before anything covers it; the soft edge reaches a little beyond."""
+    spare: tuple[Corners, ...] = ()
+    """Other places of the same size: the painter takes that one of all whose ground is most like the source's."""
     angle_deg: float
     flip: bool
     gain: float = Field(gt=0)

@@ -61,6 +61,8 @@ class ImageSet(Record):
     labels: FileRef
     fields: FileRef
     """What people's samples say of each photo: `training.fields`."""
+    kept_labels: tuple[str, ...] = ()
+    """Ids of labels, and of predicted boxes, that people settled: they are suspected no more."""
 
 
 class ClassScore(Record):

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.brief import Words, make_briefs, unpaid_rounds
-from curation.records import Briefs, Condition, Finding, Findings, Payoff, Payoffs, Shortage
+from curation.brief import Words, make_briefs
+from curation.records import Briefs, Condition, Finding, FindingEdit, Findings, Payoff, Payoffs, Shortage
 from curation.serving import Means
+from curation.wants import unpaid_rounds
 from generation.records import Brief
 from training.files import digest_of
 from training.records import Interval
@@ -54,6 +55,8 @@ def briefs(
     suspect_shares: Mapping[str, float] | None = None,
     means: Means | str = NO_LIMITS,
     history: Mapping[int, Payoffs] = MappingProxyType({}),
+    edits: Sequence[FindingEdit] = (),
+    stopped: Mapping[str, str] = MappingProxyType({}),
 ) -> Briefs:
     ordered = tuple(sorted(findings, key=lambda each: -each.gain))
 
@@ -67,6 +70,8 @@ def briefs(
         suspect_shares=suspect_shares or {},
         means_for=means_for,
         history=history,
+        edits=edits,
+        stopped=stopped,
     )
 
 
@@ -334,3 +339,111 @@ def test_words_of_whoever_proposed_a_finding_are_carried_to_what_draws_and_are_n
     )  # fmt: skip
     assert (drawn.phrases, drawn.scene_words) == (("a muddy cone",), ("rain",))
     assert (pasted.phrases, pasted.scene_words) == ((), ())
+
+
+# --- what people said ---
+
+
+def edit(each: Finding | Shortage, reviewer: str = "ann", **said: Any) -> FindingEdit:
+    return FindingEdit(finding_id=each.finding_id, round=1, reviewer=reviewer, at="2026-01-01T00:00:00.000", **said)
+
+
+CONE, HAT, UNSURE = finding("cone", gain=0.3), finding("hat", gain=0.1), finding("vest", gain=0.2, status="open")
+EXPLAINED = finding("cone", "small", gain=0.2, explained_by="a" * 24)
+
+EDITED = {
+    # what: finding, what was said, action, end of the reason
+    "nothing said": (CONE, [], "generate", "of other classes"),
+    "dismissed": (
+        CONE, [{"says": "dismissed", "reason": "not our gate"}], "nothing", "dismissed by ann: not our gate"
+    ),
+    "dismissed without a word": (CONE, [{"says": "dismissed"}], "nothing", "dismissed by ann"),
+    "an open one confirmed": (UNSURE, [{"says": "confirmed"}], "generate", "; confirmed by ann, not by the test"),
+    "an explained one confirmed": (EXPLAINED, [{"says": "confirmed"}], "nothing", "explained by the finding aaaa"),
+    "a confirmed one confirmed": (CONE, [{"says": "confirmed"}], "generate", "of other classes"),
+    "label chosen": (CONE, [{"action": "label"}], "label", "; chosen by ann"),
+    "fix labels chosen": (CONE, [{"action": "fix labels"}], "fix labels", "; chosen by ann"),
+    "nothing chosen": (CONE, [{"action": "nothing"}], "nothing", "; chosen by ann"),
+    "pictures of an open one": (UNSURE, [{"action": "generate"}], "generate", "; chosen by ann, not by the test"),
+    "a number for an open one": (UNSURE, [{"pictures": 30}], "generate", "; 30 pictures asked for by ann"),
+    "no pictures": (CONE, [{"pictures": 0}], "nothing", "; chosen by ann"),
+    "a label action with a number": (CONE, [{"action": "label", "pictures": 9}], "label", "; chosen by ann"),
+    "taken back": (CONE, [{"says": "dismissed"}, {"says": "as tested"}], "generate", "of other classes"),
+    "without gain": (finding("cone", gain=0), [{"action": "generate"}], "generate", "; chosen by ann"),
+    "nothing is missed": (
+        finding(None, gain=0, missed={}), [{"action": "label"}], "nothing", "of any class; ann asked for labels"
+    ),
+    "what none can make": (finding("tent"), [{"action": "generate"}], "label", "a tent; ann asked for pictures"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDITED)
+def test_what_people_said_of_a_finding_decides_its_action(name: str) -> None:
+    given, said, action, ending = EDITED[name]  # the budget is shared, too, where nothing weighs anything
+    (made,) = briefs(given, unserved="tent", edits=[edit(given, **each) for each in said]).actions
+    assert made.action == action
+    assert made.reason.endswith(ending)
+
+
+def test_a_dismissed_finding_leaves_its_pictures_to_the_others_and_covers_nothing() -> None:
+    inner = finding("cone", "small", gain=0.1)
+    made = briefs(CONE, inner, edits=[edit(CONE, says="dismissed")])
+    assert [(brief.size, brief.pictures) for brief in made.briefs] == [("small", 100)]
+
+
+def test_a_shortage_can_be_dismissed_too() -> None:
+    rare = shortage("vest")
+    assert briefs(shortages=[rare], edits=[edit(rare, says="dismissed")]).briefs == ()
+
+
+NUMBERS = {
+    # what: numbers asked for cone, hat and vest of gain 0.3, 0.2 and 0.1; pictures of 100 that each gets
+    "one number": ({"hat": 10}, {"cone": 58, "hat": 10, "vest": 32}),
+    "below the floor": ({"cone": 3}, {"cone": 3, "hat": 59, "vest": 38}),
+    "nearly all": ({"vest": 70}, {"cone": 30, "vest": 70}),
+    "all": ({"vest": 100}, {"vest": 100}),
+    "beyond the budget": ({"hat": 300}, {"hat": 100}),
+    "two beyond it, the heavier first": ({"vest": 70, "cone": 60}, {"cone": 60, "vest": 40}),
+    "all given less": ({"cone": 10, "hat": 10, "vest": 10}, {"cone": 10, "hat": 10, "vest": 10}),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_that_people_gave_are_served_first_and_within_the_budget(name: str) -> None:
+    asked, expected = NUMBERS[name]
+    given = {label: finding(label, gain=gain) for label, gain in (("cone", 0.3), ("hat", 0.2), ("vest", 0.1))}
+    made = briefs(*given.values(), edits=[edit(given[label], pictures=n) for label, n in asked.items()])
+    assert shares(made) == expected
+    by_id = {action.finding_id: action for action in made.actions}
+    for label, each in given.items():
+        assert by_id[each.finding_id].pictures == expected.get(label, 0)
+        assert by_id[each.finding_id].action == ("generate" if label in expected else "nothing")
+
+
+def test_a_number_that_the_budget_cannot_hold_is_said() -> None:
+    made = briefs(CONE, HAT, edits=[edit(CONE, pictures=90), edit(HAT, "bob", pictures=30)])
+    assert made.actions[1].reason.endswith("; 30 pictures asked for by bob, of the budget of 100 only 10 were left")
+    none = briefs(CONE, HAT, edits=[edit(CONE, pictures=100), edit(HAT, "bob", pictures=30)])
+    assert (none.actions[1].action, none.actions[1].pictures) == ("nothing", 0)
+    assert none.actions[1].reason == "30 pictures asked for by bob, of the budget of 100 only 0 were left"
+
+
+@given(numbers=st.lists(st.none() | st.integers(0, 150), min_size=1, max_size=8), min_pictures=st.integers(1, 40))
+def test_no_wish_goes_beyond_the_budget(numbers: list[int | None], min_pictures: int) -> None:
+    findings = [finding(f"class {k:02d}", gain=1 / (k + 1)) for k in range(len(numbers))]
+    edits = [edit(each, pictures=n) for each, n in zip(findings, numbers, strict=True) if n is not None]
+    made = briefs(*findings, pictures=100, min_pictures=min_pictures, edits=edits)
+    counts = {brief.finding_id: brief.pictures for brief in made.briefs}
+    assert sum(counts.values()) <= 100
+    assert all(counts.values())
+    for each, n in zip(findings, numbers, strict=True):
+        assert n is None or counts.get(each.finding_id, 0) <= n
+
+
+def test_a_finding_whose_pictures_people_keep_rejecting_is_left_to_them() -> None:
+    one, other = finding("cone"), finding("vest")
+    made = briefs(one, other, stopped={one.finding_id: "people rejected 14 of 16 of its pictures: looks unreal 14"})
+    taken = {action.finding_id: action for action in made.actions}
+    assert taken[one.finding_id].action == "label"
+    assert taken[one.finding_id].reason == "people rejected 14 of 16 of its pictures: looks unreal 14"
+    assert taken[other.finding_id].action == "generate"

@@ -43,7 +43,8 @@ def test_every_command_explains_itself_with_examples(command: str) -> None:
         (["evaluate", "-C", "nowhere"], 2, "is not a workspace"),
         (["init", "ws", "--from", "nowhere"], 2, "nowhere"),
         (["init", "ws", "--from", ".", "--model", "no.pt"], 2, "no.pt is no file"),
-        (["review"], 2, "--auto"),
+        (["review", "--auto", "--collect"], 2, "--auto and --collect do not go together"),
+        (["review"], 2, "is not a workspace"),
         (["report"], 2, "is not a workspace"),
     ],
 )

@@ -12,17 +12,18 @@ import pytest
 from curation.appearance import Looks
 from curation.clusters import Vectors
 from curation.config import Config, parse_config
+from curation.decisions import Collected
 from curation.desk import Desk, Frozen
 from curation.documents import Photos
 from curation.judging import Studied
 from curation.ledger import Ledger, RoundFolder
 from curation.loop import play, play_rounds
-from curation.records import Batch, Briefs, Condition, Decision, Disputed, Findings, Measured, Review
-from curation.results import Decisions
+from curation.records import Batch, Briefs, Condition, Decision, Disputed, FindingEdits, Findings, Measured, Review
 from curation.step_settings import Profile
 from curation.steps import write_briefs
 from generation.card import SIDES, CapabilityCard, CardRow
 from generation.records import Failure, PasteRequest, PictureLabel, SyntheticImage
+from tests.curation.said import collected
 from training.boxes import BoxTable, ImageTable, Ints
 from training.errors import CurateError, StepChanged
 from training.files import digest_of
@@ -76,14 +77,19 @@ class Board:
     def __init__(self, read: Photos) -> None:
         self.read, self.views = read, {}
         self.decided: dict[str, bool] = {}
+        self.settled: set[str] = set()
 
     def read_photos(self) -> Photos:
         return self.read
 
-    def read_decisions(self) -> Decisions:
-        return Decisions(
-            request_id=np.array([*self.decided], "<U24"), accepted=np.array([*self.decided.values()], bool)
-        )
+    def settled_labels(self) -> frozenset[str]:
+        return frozenset(self.settled)
+
+    def finding_edits(self, number: int) -> tuple[Any, ...]:
+        return ()
+
+    def collect(self, pictures: Sequence[SyntheticImage]) -> Collected:
+        return collected(self.decided, there=[picture.request_id for picture in pictures])
 
     def save_view(self, name: str, **shown: Any) -> None:
         self.views[name] = shown
@@ -379,7 +385,7 @@ def test_a_finding_about_an_attribute_that_train_does_not_have_is_left_to_people
     muddy = weak.model_copy(update={"conditions": (*weak.conditions, Condition(column="dirt", value="muddy"))})
     studied = Studied(Frozen(images, folder), evaluation, measured, frozenset())
     only = Findings(findings=(muddy,), split="val", min_effect=0.1, max_q=0.05)
-    made = write_briefs(world.desk(SMALL), studied, only, None, None, {})
+    made = write_briefs(world.desk(SMALL), studied, only, None, None, {}, [], FindingEdits())
     assert [(action.action, action.reason) for action in made.actions] == [("label", "pasting cannot vary dirt: muddy")]
 
 

@@ -1,17 +1,19 @@
 """What steps read and keep besides their records: people's decisions, looks at test, splits that hold nothing."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from curation import steps
+from curation import reviewing, steps
+from curation.decisions import Collected
 from curation.documents import Photos
 from curation.ledger import Ledger
-from curation.results import Decisions
 from generation.records import SyntheticImage
+from tests.curation.said import collected
 from training.boxes import BoxTable, ImageTable
 from training.errors import DataError
 
@@ -23,9 +25,9 @@ class Board:
         self.tags: dict[str, bool] = {}
         self.verdicts: dict[str, bool] = {}
 
-    def read_decisions(self) -> Decisions:
+    def collect(self, pictures: Sequence[SyntheticImage]) -> Collected:
         new = {name: tag for name, tag in self.tags.items() if self.verdicts.get(name) != tag}
-        return Decisions(request_id=np.array(list(new), "<U24"), accepted=np.array(list(new.values()), bool))
+        return collected(new, there=[picture.request_id for picture in pictures])
 
     def publish_verdicts(self, verdicts: list) -> None:
         for verdict in verdicts:
@@ -68,12 +70,14 @@ def test_what_a_person_decided_survives_a_review_that_is_cut_after_publishing_an
         failed=0,
     )
     board.tags["b"] = False
-    first = steps.review(desk_with(ledger, board), frozen, batch)
+    first = reviewing.review(desk_with(ledger, board), frozen, batch)
     assert (first.accepted, first.rejected, first.reasons) == (1, 1, {"by hand": 1})
-    assert board.read_decisions().request_id.size == 0, "nothing new to read: the journal has it"
-    assert steps.review(desk_with(ledger, board), frozen, batch) == first
+    assert first.sitting is not None
+    assert [(said.request_id, said.accepted) for said in first.sitting.said] == [("b", False)]
+    assert not len(board.collect(pictures).decisions), "nothing new to read: the journal has it"
+    assert reviewing.review(desk_with(ledger, board), frozen, batch) == first
     board.tags["b"] = True
-    assert steps.review(desk_with(ledger, board), frozen, batch).accepted == 2, "a newer decision counts"
+    assert reviewing.review(desk_with(ledger, board), frozen, batch).accepted == 2, "a newer decision counts"
 
 
 def test_looks_at_test_are_counted_in_all_rounds_and_in_steps_that_were_moved_aside(ledger: Ledger) -> None:
@@ -101,7 +105,10 @@ def test_a_split_without_a_labelled_object_is_refused_before_anything_is_trained
         xyxy=np.array([[0.1, 0.1, 0.5, 0.5]] * 2),
         score=np.ones(2),
     )
-    board = SimpleNamespace(read_photos=lambda: Photos(images=images, labels=labels, classes=("cone",), skipped=()))
+    board = SimpleNamespace(
+        settled_labels=frozenset,
+        read_photos=lambda: Photos(images=images, labels=labels, classes=("cone",), skipped=()),
+    )
     with pytest.raises(DataError, match=f"{empty} holds no labelled object") as caught:
         steps.freeze(desk_with(ledger, board), ledger.open_round())
     assert "curate add" in caught.value.hint

@@ -125,3 +125,13 @@ def test_a_missed_object_is_marked_with_every_finding_that_it_belongs_to() -> No
     assert set(marks) <= set(made.tested.id[~made.tested.found].tolist())
     marked = {label_id for label_id, ids in marks.items() if cone.finding_id in ids}
     assert len(marked) == sum(cone.missed.values())
+
+
+def test_what_people_kept_is_suspected_no_more_and_rests_in_the_tests_again() -> None:
+    made = study(twin=True)
+    (row,) = made.suspects["train"].rows_of("duplicate label")
+    kept_id = str(made.train.labels.id[row])
+    after = replace(made, kept_ids=[kept_id, "f" * 24])
+    assert len(after.all_suspects) == len(made.all_suspects) - 1
+    assert kept_id not in after.all_suspects.id
+    assert len(after.learned) == len(made.learned) + 1

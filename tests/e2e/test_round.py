@@ -4,6 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
+from curation.ledger import Ledger
+from curation.lineage import lineage_of
+from curation.traces import history_of
 from tests.e2e.conftest import curate
 
 
@@ -46,12 +49,17 @@ def test_a_round_goes_from_photos_to_a_verdict_command_by_command(workspace: Pat
 
 def _every_picture_says_where_it_came_from_and_what_it_led_to(workspace: Path, decision: dict) -> None:
     pictures = _lines(workspace, "generate.pictures.jsonl")
+    history = history_of(Ledger(workspace, lambda: 0.0))
     for picture in pictures:
-        told = json.loads(curate("why", workspace / picture["path"], "-C", workspace, "--json"))
-        came_from = {part for link in told["came_from"] for part in link["ids"]}
+        told = lineage_of(history, "picture", picture["request_id"])
+        came_from = {part for link in told.came_from for part in link.ids}
         assert {picture["finding_id"], picture["brief_id"]} <= came_from
-        led_to = json.dumps(told["led_to"])
-        assert decision["models"]["candidate"] in led_to
+        assert decision["models"]["candidate"] in json.dumps([link.plain() for link in told.led_to])
+    path = workspace / pictures[0]["path"]
+    assert (
+        json.loads(curate("why", path, "-C", workspace, "--json"))
+        == lineage_of(history, "picture", pictures[0]["request_id"]).plain()
+    )
     back = json.loads(curate("why", pictures[0]["finding_id"][:8], "-C", workspace, "--json"))
     assert pictures[0]["request_id"] in json.dumps(back["led_to"])
     text = curate("why", pictures[0]["request_id"], "-C", workspace)

@@ -100,6 +100,12 @@ def test_where_nothing_stands_out_the_mask_is_an_ellipse():
     assert inside.sum() == alpha.sum()
 
 
+def test_a_mask_on_one_side_of_its_box_is_a_part_and_not_the_object():
+    """Half of a puddle stands out from its ground, half does not: the label is of all of it."""
+    alpha = cut(disc()[0], corners(78, 50, 150, 110), seed=0).alpha > 127
+    assert alpha[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX].mean() == pytest.approx(np.pi / 4, abs=0.03)
+
+
 def test_a_neighbours_pixels_are_left_out():
     pixels, truth = disc()
     neighbour = cv2.circle(np.zeros_like(truth, np.uint8), (128, 80), 12, 1, -1).astype(bool)

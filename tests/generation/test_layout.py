@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from generation.layout import LayoutSettings, cannot_serve, plan
+from generation.layout import MAX_SPARE, OWN_JITTER, LayoutSettings, cannot_serve, plan
 from generation.paste import turned_size
 from generation.priors import Priors
 from training.boxes import SIZE_BINS, area, overlap
@@ -45,10 +45,15 @@ def test_every_box_lies_in_the_picture_and_covers_no_other_beyond_the_bound(draw
         assert (boxes >= 0).all()
         assert (boxes <= 1).all()
         there = np.concatenate([labels_on(priors, request.background_id), boxes])
-        for turn, box in enumerate(boxes):
+        for turn, one in enumerate(request.objects):
             others = np.delete(there, len(there) - len(boxes) + turn, axis=0)
-            shared = overlap(np.repeat(box[None], len(others), axis=0), others)
-            assert (shared <= max_cover * np.minimum(area(box[None]), area(others)) + 1e-9).all()
+            places_of_others = [other.spare for other in request.objects[:turn] if other.spare]
+            others = np.concatenate([others, *places_of_others])
+            for box in np.array([one.xyxy, *one.spare]):
+                shared = overlap(np.repeat(box[None], len(others), axis=0), others)
+                assert (box >= 0).all()
+                assert (box <= 1).all()
+                assert (shared <= max_cover * np.minimum(area(box[None]), area(others)) + 1e-6).all()
 
 
 @shared_fixture
@@ -128,8 +133,70 @@ def test_places_follow_where_the_class_is_found(drawn, wish):
         classes=priors.classes,
         usable=np.ones(len(moved), bool),
     )
-    boxes = np.concatenate([corners(request) for request in plan(wish(), left, count=40, seed=0)])
+    objects = [one for request in plan(wish(), left, count=40, seed=0) for one in request.objects]
+    boxes = np.array([box for one in objects if one.label == "ball" for box in (one.xyxy, *one.spare)])
+    assert len(boxes) > 100
     assert boxes[:, [0, 2]].mean(axis=1).max() < 0.5
+
+
+def with_few(priors, *, crates, times=1.0):
+    """All balls and some crates, the balls larger by a factor and on the left."""
+    ball = priors.labels.label == priors.classes.index("ball")
+    kept = np.concatenate([np.flatnonzero(ball), np.flatnonzero(~ball & priors.usable)[:crates]])
+    labels, usable = priors.labels.take(kept), priors.usable[kept]
+    xyxy = labels.xyxy.copy()
+    is_ball = labels.label == priors.classes.index("ball")
+    xyxy[is_ball] = [0.02, 0.02, 0.02, 0.02] + (xyxy[is_ball] - np.tile(xyxy[is_ball, :2], 2)) * times
+    return replace(priors, labels=replace(labels, xyxy=xyxy), usable=usable)
+
+
+def test_a_class_with_few_labels_keeps_its_own_sizes_whatever_the_size_of_others(drawn, wish):
+    priors = with_few(drawn.priors, crates=4, times=1.8)
+    objects = [one for request in plan(wish("crate"), priors, count=60, seed=0) for one in request.objects]
+    scales = [scale_of(one, priors) for one in objects if one.label == "crate"]
+    assert len(scales) > 60
+    assert np.median(scales) == pytest.approx(1, abs=0.08)
+    assert np.std(np.log(scales)) == pytest.approx(OWN_JITTER, abs=0.06)
+
+
+def test_a_class_with_few_labels_is_scaled_to_a_wanted_size_that_it_lacks(drawn, wish):
+    priors = with_few(drawn.priors, crates=4)
+    sides = []
+    for request in plan(wish("crate", size="small"), priors, count=40, seed=0):
+        one = request.objects[0]
+        sides.append(np.sqrt(np.prod(native_px(priors)[one.source_id])) * scale_of(one, priors))
+    assert max(sides) < 32
+    assert np.std(np.log(sides)) > 0.05  # not all as large as the bin allows
+
+
+def test_a_class_with_few_labels_may_go_anywhere(drawn, wish):
+    priors = with_few(drawn.priors, crates=4)
+    first = np.array([request.objects[0].xyxy for request in plan(wish("crate"), priors, count=80, seed=0)])
+    middles = (first[:, :2] + first[:, 2:]) / 2
+    assert (np.ptp(middles, axis=0) > 0.6).all()
+    assert ((middles[:, 0] > 0.5).mean() > 0.4).all()
+    assert ((first < 0.005) | (first > 0.995)).any(axis=1).mean() < 0.05  # clipped ones would pile up at the border
+
+
+def test_an_object_of_a_scarce_class_has_other_places_of_its_size(drawn, wish):
+    counts = []
+    for request in plan(wish("crate"), drawn.priors, count=40, seed=0):
+        for one in request.objects:
+            counts.append(len(one.spare))
+            sides = np.array([one.xyxy, *one.spare])
+            assert np.ptp(sides[:, 2:] - sides[:, :2], axis=0).max() < 1e-5
+    assert max(counts) == MAX_SPARE
+    assert np.mean(counts) > 3
+
+
+def test_an_object_of_a_class_with_many_labels_has_one_place(drawn, wish):
+    priors, copies = drawn.priors, 4
+    count = len(priors.labels)
+    labels = priors.labels.take(np.tile(np.arange(count), copies))
+    labels = replace(labels, id=np.array([f"{label_id}-{row // count}" for row, label_id in enumerate(labels.id)]))
+    many = replace(priors, labels=labels, usable=np.tile(priors.usable, copies))
+    objects = [one for request in plan(wish(), many, count=20, seed=0) for one in request.objects]
+    assert {len(one.spare) for one in objects if one.label == "ball"} == {0}
 
 
 @pytest.mark.parametrize(

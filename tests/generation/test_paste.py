@@ -1,7 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
 
+from generation.blend import MAX_HUE, MAX_LIGHT, MIN_LIGHT, light_of
 from generation.cutout import cut
 from generation.layout import plan
 from generation.paste import MARGIN_PX, Cutout, paste, turned_size
@@ -193,6 +196,68 @@ def test_a_piece_of_ground_disappears_in_the_same_ground_in_another_light():
     # deep inside, half of the difference in light is taken for a difference in surface
     rim = np.concatenate([result.pixels[100, 100:144], result.pixels[143, 100:144]])
     assert np.abs(rim.astype(int) - dim[0, 0]).max() <= 3
+
+
+def two_grounds():
+    """Ground like that around the drawn cut-out on the left, sand on the right."""
+    picture = ground()
+    picture[:, WIDTH // 2 :] = np.clip(ground()[:, WIDTH // 2 :] + np.array([-70, -20, 20]), 0, 255)
+    return picture
+
+
+@pytest.mark.parametrize("turn", [1, -1], ids=["its ground is second", "its ground is first"])
+def test_an_object_goes_where_the_ground_is_like_that_around_it(turn):
+    wish, like = at(220, 100, 260, 124), at(40, 100, 80, 124)
+    first, other = (wish, like)[::turn]
+    result = pasted(two_grounds(), (ellipse_cutout(), first.model_copy(update={"spare": (other.xyxy,)})))
+    (label,) = result.labels
+    assert px(label) == pytest.approx([40, 100, 80, 124], abs=1)
+    assert np.array_equal(result.pixels[:, WIDTH // 2 :], two_grounds()[:, WIDTH // 2 :])
+
+
+def test_an_object_from_patterned_ground_goes_to_patterned_ground():
+    picture, cutout = np.full((HEIGHT, WIDTH, 3), 180, np.uint8), ellipse_cutout()
+    pattern = np.array([140, 180, 220])[np.indices((HEIGHT, WIDTH)).sum(axis=0) // 2 % 3][:, :, None]
+    picture[:, WIDTH // 2 :] = pattern[:, WIDTH // 2 :]
+    there, here = at(220, 100, 260, 124), at(40, 100, 80, 124)
+    rough = Cutout(np.where(cutout.alpha[:, :, None], cutout.pixels, pattern[:40, :56]).astype(np.uint8), cutout.alpha)
+    for source, expected in ((cutout, here), (rough, there)):
+        (label,) = pasted(picture, (source, here.model_copy(update={"spare": (there.xyxy,)}))).labels
+        assert px(label)[0] == pytest.approx(expected.xyxy[0] * WIDTH, abs=1)
+
+
+def test_each_of_several_objects_finds_its_own_ground():
+    sand = ellipse_cutout()
+    sand.pixels[sand.alpha == 0] = (110, 160, 200)
+    wishes = at(40, 40, 80, 64), at(220, 40, 260, 64), at(40, 160, 80, 184), at(220, 160, 260, 184)
+    objects = [
+        (ellipse_cutout(), wishes[1].model_copy(update={"spare": (wishes[0].xyxy,)})),
+        (sand, wishes[3].model_copy(update={"spare": (wishes[2].xyxy,)})),
+    ]
+    lefts = [px(label)[0] for label in pasted(two_grounds(), *objects).labels]
+    assert lefts == pytest.approx([40, 220], abs=1)
+
+
+@pytest.mark.parametrize(
+    ("colour", "most"),
+    [pytest.param((172, 172, 172), 6, id="a faint one"), pytest.param((60, 60, 60), 20, id="a clear one")],
+)
+def test_a_change_of_brightness_does_not_make_a_faint_object_stand_out(colour, most):
+    cutout = ellipse_cutout(colour=colour)
+    plain, changed = (
+        pasted(np.full((HEIGHT, WIDTH, 3), 180, np.uint8), (cutout, at(100, 100, 140, 124, gain=gain)))
+        for gain in (1.0, 0.7)
+    )
+    darker = plain.pixels[112, 120].astype(int) - changed.pixels[112, 120]
+    assert most / 2 < darker.max() <= most
+
+
+@given(there=arrays(np.uint8, 3), here=arrays(np.uint8, 3))
+def test_light_changes_in_brightness_more_than_in_colour(there, here):
+    light = light_of(there.astype(np.float32), here.astype(np.float32))
+    assert light.max() / light.min() <= MAX_HUE**2 + 1e-3
+    assert light.max() <= MAX_LIGHT * MAX_HUE + 1e-3
+    assert light.min() >= MIN_LIGHT / MAX_HUE - 1e-3
 
 
 def test_a_sharp_object_is_blurred_in_a_blurred_photo():

@@ -39,12 +39,21 @@ def one_photo(*boxes_px, width=200, height=100):
         pytest.param([(20, 20, 60, 60), (56, 20, 96, 60)], [True, True], id="a tenth in common"),
         pytest.param([(20, 20, 60, 60), (50, 20, 90, 60)], [False, False], id="a quarter in common"),
         pytest.param([(20, 10, 80, 90), (40, 12, 60, 30)], [False, False], id="a hat on a person"),
+        pytest.param([(20, 20, 60, 60), (44, 5, 190, 95)], [True, False], id="a larger one over two fifths of it"),
+        pytest.param([(20, 20, 60, 60), (36, 5, 190, 95)], [False, False], id="a larger one over three fifths of it"),
         pytest.param([], [], id="no object"),
     ],
 )
 def test_an_object_is_cut_out_only_whole_and_apart_from_others(boxes, expected):
     labels, images = one_photo(*boxes)
     assert usable(labels, images).tolist() == expected
+
+
+@pytest.mark.parametrize(("others", "expected"), [(8, True), (11, False)])
+def test_of_a_class_with_enough_to_choose_from_none_is_taken_that_a_neighbour_reaches_over(others, expected):
+    apart = [(2 + 12 * turn, 2, 10 + 12 * turn, 10) for turn in range(others)]
+    labels, images = one_photo((20, 40, 60, 80), (44, 25, 190, 95), *apart)
+    assert usable(labels, images)[0] == expected
 
 
 def test_objects_of_different_photos_do_not_overlap():

@@ -1,0 +1,161 @@
+"""A review in the real FiftyOne App, by keys and mouse in a real browser, and what comes of it."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from curation.arms import accepted_pictures
+from curation.connection import connect, disconnect
+from curation.journal import read_journal
+from curation.ledger import RoundFolder
+from curation.mongod import running
+from curation.records import Batch, Review
+from tests.e2e.conftest import CURATE, curate
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+SLOW_MS = 60_000
+NARROW = 0.12  # width of the corrected box
+ID = re.compile(r"[?&]id=([0-9a-f]{24})")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: make browser"),
+    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed"),
+]
+
+
+@pytest.fixture
+def page() -> Iterator["Page"]:
+    """A tab of a real browser, which has seen FiftyOne's advertisement before."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        tab = browser.new_page(viewport={"width": 1400, "height": 800})
+        tab.add_init_script("localStorage.setItem('fiftyone-enterprise-tooltip-seen', 'true')")
+        tab.set_default_timeout(SLOW_MS)
+        yield tab
+        browser.close()
+
+
+def photograph(page: "Page", name: str, folder: Path) -> None:
+    page.wait_for_timeout(1500)  # for pictures to be drawn and notices to go
+    page.screenshot(path=Path(os.environ.get("CURATE_SCREENSHOTS", folder)) / f"{name}.png")
+
+
+def opened(page: "Page", before: str = "") -> str:
+    """Wait until another picture than the one before is open, and give its request id."""
+    page.wait_for_url(lambda url: (found := ID.search(url)) is not None and found[1] != before)
+    page.get_by_test_id("modal").or_(page.locator("[data-cy=modal]")).first.wait_for()
+    found = ID.search(page.url)
+    assert found is not None
+    return found[1]
+
+
+def narrow_a_box(page: "Page", width: float) -> None:
+    """Correct a box as people do who know the number: in the App's own form, which saves by itself."""
+    page.get_by_text("Annotate", exact=True).click()
+    page.locator("[data-cy=modal]").get_by_text("disc", exact=True).last.click()  # the others are in the story
+    width_field = page.locator("[data-cy=modal]").get_by_text("width", exact=True)
+    box_width = width_field.locator("xpath=following::input[1]")
+    with page.expect_response(lambda response: response.request.method == "PATCH") as saved:
+        box_width.fill(str(width))
+        box_width.press("Enter")
+    assert saved.value.status == 200
+    page.get_by_text("Explore", exact=True).click()
+
+
+def test_a_person_reviews_in_the_app_and_all_of_it_counts(workspace: Path, page: "Page", tmp_path: Path) -> None:
+    batch = json.loads(curate("generate", "-C", workspace, "--json"))
+    asked = {**os.environ, "CURATE_REVIEWER": "ann", "COLUMNS": "100"}
+    sitting = subprocess.Popen(
+        [*CURATE, "review", "-C", workspace], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=asked
+    )
+    try:
+        seen = _decide_on_four(page, _address(sitting), batch["made"], workspace, tmp_path)
+        out, said = sitting.communicate(timeout=60)
+    finally:
+        sitting.kill()
+        sitting.wait()
+    assert sitting.returncode == 0, said
+    assert f"4 of {batch['made']} pictures decided by people: 3 accepted, 1 rejected" in out
+    assert "looks unreal 1" in out
+    assert out.rstrip().endswith(f"next: curate review -C {workspace} --auto")
+
+    journal = read_journal(workspace)
+    told = {key: (each.accepted, each.reason, each.reviewer) for key, each in journal.said.items()}
+    good, bad = (True, "", "ann"), (False, "looks unreal", "ann")
+    assert told == {seen[0]: good, seen[1]: good, seen[2]: bad, seen[3]: good}
+    assert list(journal.boxes) == [seen[3]]
+
+    review = Review.model_validate_json(curate("review", "--auto", "-C", workspace, "--json"))
+    folder = RoundFolder(workspace / "rounds" / "001", 1, lambda: 0.0)
+    generated = folder.read("generate", Batch)
+    assert generated is not None
+    learned = {picture.request_id: picture for picture in accepted_pictures(folder, generated, review)}
+    assert {seen[0], seen[1], seen[3]} <= learned.keys()
+    assert seen[2] not in learned
+    assert NARROW in [round(label.xyxy[2] - label.xyxy[0], 6) for label in learned[seen[3]].labels]
+    assert _tags(workspace, seen) == ["accepted", "accepted", "rejected", "accepted"]
+
+
+def _decide_on_four(page: "Page", url: str, made: int, workspace: Path, tmp_path: Path) -> list[str]:
+    """Accept two, reject one, accept a fourth and take that back, correct a box of it, accept it, end the session."""
+    page.goto(url)
+    page.get_by_text(f"0 of {made} decided").wait_for()
+    page.locator("canvas").first.wait_for()
+    photograph(page, "session", tmp_path)
+    page.locator("[data-cy=looker]").or_(page.locator("canvas")).first.click(position={"x": 90, "y": 60})
+    seen = [opened(page)]
+    page.get_by_text("the champion sees").last.wait_for()
+    for key in "aa4":
+        page.keyboard.press(key)
+        seen.append(opened(page, seen[-1]))
+    page.locator("[data-cy=modal]").get_by_text(f"3 of {made} decided").wait_for()
+    photograph(page, "picture", tmp_path)
+    assert "3 of" in curate("review", "--collect", "-C", workspace), "another terminal joins the session's database"
+    page.keyboard.press("a")
+    after = opened(page, seen[3])
+    page.keyboard.press("u")
+    assert opened(page, after) == seen[3], "undo opens the picture that it was about"
+    narrow_a_box(page, NARROW)  # just after an operator wrote on the sample: the App has to know of that
+    page.keyboard.press("a")
+    opened(page, seen[3])
+    page.locator("[data-cy=modal]").get_by_text(f"4 of {made} decided").wait_for()
+    page.locator("[data-cy=modal]").get_by_text("End the session").click()
+    return seen
+
+
+def _address(sitting: "subprocess.Popen[str]") -> str:
+    """Read the address that the command prints once the App answers."""
+    assert sitting.stdout is not None
+    for line in sitting.stdout:
+        if found := re.search(r"http://127\.0\.0\.1:\S+", line):
+            return found[0]
+    raise AssertionError("no address was printed")
+
+
+def _tags(workspace: Path, request_ids: list[str]) -> list[str]:
+    """Give the tag that FiftyOne shows on each picture."""
+    import fiftyone as fo
+
+    name = json.loads((workspace / "data" / "imports" / "001.json").read_text())["dataset"]
+    with running(workspace / "db") as uri:
+        connect(uri, plugins_dir=workspace / "plugins")
+        samples = [fo.load_dataset(name)[request_id] for request_id in request_ids]
+        tags = [next(tag for tag in sample.tags if tag != "synthetic") for sample in samples]
+        disconnect()
+    return tags
