@@ -113,14 +113,18 @@ def per_100_pictures(payoff: Payoff) -> Interval:
 
 
 def per_minute(payoff: Payoff, minutes: float) -> Interval | None:
-    """Give the gain in recall by minute of making the pictures; None where they took no time, made before."""
+    """Give the gain in recall by minute that the pictures took; None where they took no time."""
     return _scaled(payoff.gain, 1 / minutes) if minutes > 0 else None
 
 
-def minutes_of(measured: Sequence[Payoff], making_s: float) -> dict[str, float]:
-    """Share the seconds of making all pictures among findings, in proportion to their pictures; minutes by finding."""
+def minutes_of(measured: Sequence[Payoff], elapsed_s: Mapping[str, float]) -> dict[str, float]:
+    """Share what the pictures took among findings, in proportion to their number; minutes by finding.
+
+    That is making and reviewing them, and half of training: the arm that shows them. `elapsed_s` are seconds by step.
+    """
+    spent_s = elapsed_s.get("generate", 0) + elapsed_s.get("review", 0) + elapsed_s.get("train", 0) / 2
     total = sum(each.pictures for each in measured)
-    return {each.finding_id: making_s / 60 * each.pictures / total for each in measured if total}
+    return {each.finding_id: spent_s / 60 * each.pictures / total for each in measured if total}
 
 
 def _scaled(gain: Interval, factor: float) -> Interval:

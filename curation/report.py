@@ -92,8 +92,7 @@ def render(given: ReportInput) -> str:
 
 
 def _flows(given: ReportInput, briefs: Briefs, verdicts: Sequence[sections.VerdictRow]) -> list[sections.Flow]:
-    making_s = sum(given.elapsed_s.get(step, 0) for step in ("generate", "review"))
-    return sections.flows(given.findings, briefs, given.counts, given.payoffs, verdicts, making_s=making_s)
+    return sections.flows(given.findings, briefs, given.counts, given.payoffs, verdicts, elapsed_s=given.elapsed_s)
 
 
 def _sentence(given: ReportInput) -> str:

@@ -104,11 +104,9 @@ def _payoff_lines(last: "RoundFolder", seeds: int, *, room: int) -> list[str]:
     measured = last.read("payoff", Payoffs)
     if measured is None or not measured.findings:
         return []
-    elapsed_s = last.elapsed_s()
-    making_s = elapsed_s.get("generate", 0) + elapsed_s.get("review", 0)
     lines = [
         "",
-        *payoff_lines(measured, shell.columns(), seeds=seeds, minutes=minutes_of(measured.findings, making_s)),
+        *payoff_lines(measured, shell.columns(), seeds=seeds, minutes=minutes_of(measured.findings, last.elapsed_s())),
         "",
     ]
     return lines if len(lines) <= room else []

@@ -85,7 +85,7 @@ class Flow:
     per_100: Interval | None
     """Its gain by 100 pictures."""
     per_minute: Interval | None
-    """Its gain by minute of making pictures, None where none had to be made."""
+    """Its gain by minute that its pictures took."""
     verdict: VerdictRow | None
 
     def share(self, count: int) -> float:
@@ -187,14 +187,14 @@ def flows(
     payoffs: Payoffs | None,
     verdicts: Sequence[VerdictRow],
     *,
-    making_s: float,
+    elapsed_s: Mapping[str, float],
 ) -> list[Flow]:
-    """Follow each brief from its finding to the verdict on its class; making all pictures took `making_s`."""
+    """Follow each brief from its finding to the verdict on its class; `elapsed_s` are seconds by step."""
     named: list[Finding | Shortage] = [*findings.findings, *findings.shortages] if findings else []
     words = {finding.finding_id: finding.words for finding in named}
     by_class = {verdict.label: verdict for verdict in verdicts}
     measured = {payoff.finding_id: payoff for payoff in payoffs.findings} if payoffs else {}
-    minutes = minutes_of(list(measured.values()), making_s)
+    minutes = minutes_of(list(measured.values()), elapsed_s)
     found = []
     for brief in briefs.briefs:
         key = brief.finding_id

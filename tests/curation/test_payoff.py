@@ -157,8 +157,9 @@ def test_a_gain_is_scaled_to_100_pictures_and_to_a_minute_with_its_interval() ->
 
 
 def test_the_minutes_of_making_are_shared_by_pictures() -> None:
-    assert minutes_of([measured("cone", 30), measured("hat", 10)], 240) == {"cone": 3, "hat": 1}
-    assert minutes_of([], 240) == {}
+    took = {"generate": 100.0, "review": 20.0, "train": 240.0, "analyze": 999.0}
+    assert minutes_of([measured("cone", 30), measured("hat", 10)], took) == {"cone": 3, "hat": 1}
+    assert minutes_of([], took) == {}
 
 
 def loss(words: str) -> Loss:
