@@ -77,19 +77,25 @@ class Journal:
 def take_over(known: Journal, collected: Collected, pictures: Sequence[SyntheticImage]) -> Journal:
     """Give what is known after reading the database again; `pictures` are those whose boxes were read, as published.
 
-    A decision that was taken back since is known no longer. What the database does not hold, as after it was made
-    anew, stays.
+    Where the database holds a decision that is known, what stands there is what counts, also where that is an older one
+    or none, because somebody took theirs back. What it does not hold, as after it was made anew, stays.
     """
-    said, gone = _said(collected.decisions)
-    kept = {key: each for key, each in known.said.items() if key not in gone}
+    said, held = _said(collected.decisions), _held(collected.decisions)
+    kept = {key: each for key, each in known.said.items() if (key, each.reviewer, each.at) not in held}
     newer = {key: each for key, each in said.items() if key not in kept or each.at >= kept[key].at}
     as_published = set(collected.edits.there) - set(collected.edits.picture_ids)
     boxes = {key: each for key, each in known.boxes.items() if key not in as_published}
     return Journal(said=kept | newer, boxes=boxes | _boxes(collected.edits, pictures))
 
 
-def _said(decisions: HumanDecisions) -> tuple[dict[str, PersonSaid], set[str]]:
-    """Give what stands about each sample, and the samples on which nothing stands any more."""
+def _held(decisions: HumanDecisions) -> set[tuple[str, str, str]]:
+    """Give sample, reviewer and time of every decision, whether it stands or not."""
+    columns = (decisions.sample_id.tolist(), decisions.reviewer.tolist(), map(str, decisions.at))
+    return set(zip(*columns, strict=True))
+
+
+def _said(decisions: HumanDecisions) -> dict[str, PersonSaid]:
+    """Give what stands about each sample."""
     said: dict[str, PersonSaid] = {}
     rows = np.flatnonzero(decisions.stands)
     for sample_id, group in groupby(rows.tolist(), key=lambda row: str(decisions.sample_id[row])):
@@ -103,7 +109,7 @@ def _said(decisions: HumanDecisions) -> tuple[dict[str, PersonSaid], set[str]]:
             at=str(decisions.at[last]),
             by_reviewer={str(decisions.reviewer[row]): bool(decisions.verdict[row] == "accepted") for row in of_sample},
         )
-    return said, set(decisions.sample_id.tolist()) - said.keys()
+    return said
 
 
 def _boxes(edits: Edits, pictures: Sequence[SyntheticImage]) -> dict[str, Boxes]:

@@ -79,6 +79,20 @@ def test_what_was_taken_back_is_known_no_longer() -> None:
     assert take_over(known, back, []).said == {}
 
 
+def test_what_stands_after_somebody_took_back_a_later_decision_is_the_earlier_one() -> None:
+    first, second = (A, 0, "accepted", "ann", 0, True), (A, 1, "rejected", "ann", 1, True)
+    known = take_over(take_over(NOTHING, entries(first), []), entries(first, second), [])
+    assert not known.said[A].accepted
+    taken_back = entries(first, (*second[:-1], False), (A, 2, "undone", "ann", 2, False))
+    assert take_over(known, taken_back, []).said[A].accepted
+
+
+def test_what_somebody_takes_back_in_a_database_that_was_made_anew_is_not_what_was_known_before() -> None:
+    known = take_over(NOTHING, entries((A, 0, "rejected", "ann", 0, True)), [])
+    anew = entries((A, 0, "accepted", "bo", 8, False), (A, 1, "undone", "bo", 9, False))
+    assert take_over(known, anew, []) == known
+
+
 def test_a_database_that_was_made_anew_takes_nothing_away() -> None:
     known = take_over(NOTHING, entries((A, 0, "accepted", "ann", 0, True)), [])
     assert take_over(known, collected({}), [picture()]) == known

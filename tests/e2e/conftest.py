@@ -25,6 +25,12 @@ decide: {min_photos: 2}
 """A minute of training is enough to find the discs, and not the squares; test is too small for any real verdict."""
 
 
+def own_environment(**more: str) -> dict[str, str]:
+    """The environment of a user: without what tests of FiftyOne in this process have set for it, such as its server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FIFTYONE_")}
+    return {**kept, "COLUMNS": "100", **more}
+
+
 def curate(*arguments: object, expect: int = 0, **environment: str) -> str:
     """Run a command, check its exit code, and give what it printed."""
     done = subprocess.run(
@@ -32,7 +38,7 @@ def curate(*arguments: object, expect: int = 0, **environment: str) -> str:
         capture_output=True,
         text=True,
         timeout=800,
-        env={**os.environ, "COLUMNS": "100", **environment},
+        env=own_environment(**environment),
         check=False,
     )
     said = f"{done.stdout}\n{done.stderr}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from curation.ledger import STEPS
-from tests.e2e.conftest import CURATE, curate
+from tests.e2e.conftest import CURATE, curate, own_environment
 
 
 def test_a_run_killed_in_every_phase_ends_as_an_undisturbed_one(workspace: Path, tmp_path: Path) -> None:
@@ -65,6 +65,7 @@ def _start(workspace: Path) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=own_environment(),
         preexec_fn=_heed_ctrl_c,  # noqa: PLW1509  # no other thread runs here
     )
 

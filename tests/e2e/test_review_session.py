@@ -8,17 +8,18 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from bson import ObjectId
+from pymongo import MongoClient
 
 from curation.arms import accepted_pictures
-from curation.connection import connect, disconnect
 from curation.journal import read_journal
 from curation.ledger import RoundFolder
 from curation.mongod import running
 from curation.records import Batch, Review
-from tests.e2e.conftest import CURATE, curate
+from tests.e2e.conftest import CURATE, curate, own_environment
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -80,9 +81,12 @@ def narrow_a_box(page: "Page", width: float) -> None:
 
 def test_a_person_reviews_in_the_app_and_all_of_it_counts(workspace: Path, page: "Page", tmp_path: Path) -> None:
     batch = json.loads(curate("generate", "-C", workspace, "--json"))
-    asked = {**os.environ, "CURATE_REVIEWER": "ann", "COLUMNS": "100"}
     sitting = subprocess.Popen(
-        [*CURATE, "review", "-C", workspace], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=asked
+        [*CURATE, "review", "-C", workspace],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=own_environment(CURATE_REVIEWER="ann"),
     )
     try:
         seen = _decide_on_four(page, _address(sitting), batch["made"], workspace, tmp_path)
@@ -150,12 +154,10 @@ def _address(sitting: "subprocess.Popen[str]") -> str:
 
 def _tags(workspace: Path, request_ids: list[str]) -> list[str]:
     """Give the tag that FiftyOne shows on each picture."""
-    import fiftyone as fo
-
     name = json.loads((workspace / "data" / "imports" / "001.json").read_text())["dataset"]
-    with running(workspace / "db") as uri:
-        connect(uri, plugins_dir=workspace / "plugins")
-        samples = [fo.load_dataset(name)[request_id] for request_id in request_ids]
-        tags = [next(tag for tag in sample.tags if tag != "synthetic") for sample in samples]
-        disconnect()
-    return tags
+    with running(workspace / "db") as uri, MongoClient[dict[str, Any]](uri) as client:
+        dataset = client["fiftyone"]["datasets"].find_one({"name": name})
+        assert dataset is not None
+        samples = client["fiftyone"][dataset["sample_collection_name"]]
+        found = [samples.find_one({"_id": ObjectId(request_id)}) or {} for request_id in request_ids]
+    return [next(tag for tag in sample["tags"] if tag != "synthetic") for sample in found]
