@@ -30,7 +30,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from efficacy_table import Cost, scores_of, table
@@ -39,68 +38,45 @@ from low_data import (
     SPREAD,
     TARGETED,
     Made,
-    Photos,
     as_picture,
     forget_old_pictures,
     lessons_of,
     lists_of,
     low_data_split,
     make,
-    read,
     spread_wishes,
-    tell,
 )
+from trials import Fitted, Photos, World, curves_of, fit, world_of
 
-from curation.doctor import gpu_count
 from curation.lock import holding
-from training import dataset, mix, retrain, yolo
-from training.boxes import BoxTable
-from training.child import run_child
-from training.detector import Detector
+from training import mix
 from training.errors import CurateError, DataError, UsageError
-from training.files import canonical_json, digest_of, digest_of_file, link_or_copy, write_json, write_text
-from training.matching import match
-from training.metrics import Curves, prepare
-from training.records import Arm, FileRef, FitSettings, ModelVersion, Record, TrainingFile
-from training.registry import Registry
-from training.source import photo_path, to_tables
-from training.splits import assign_splits
-from training.tables import load_table, save_table
+from training.metrics import Curves
+from training.records import FitSettings, TrainingFile
 
 PHOTOS, FULL_SEEDS = 60, 5
 UPDATES, MIN_EPOCHS = 105, 6
 IMGSZ, BATCH, LR0 = 320, 16, 0.001
-MAX_SILENCE_S = 900.0
-
-
-class Fitted(Record):
-    """A trained arm."""
-
-    arm: str
-    seed: int
-    model: ModelVersion
-    seconds: float
-
-
-class Predicted(Record):
-    """What a model finds on a split."""
-
-    model_id: str
-    boxes: FileRef
 
 
 @dataclass(frozen=True)
 class Bench:
     """What is the same for all seeds and arms."""
 
-    out: Path
-    photos: Photos
-    """Of all splits."""
+    world: World
     rare: str
     rare_count: int
-    detector: Detector
-    start: ModelVersion
     updates: int
+
+    @property
+    def out(self) -> Path:
+        """Give the folder of the benchmark."""
+        return self.world.out
+
+    @property
+    def photos(self) -> Photos:
+        """Give the photos of all splits."""
+        return self.world.photos
 
     def settings(self, length: int, seed: int) -> FitSettings:
         """Give how every arm of a seed is trained on its list."""
@@ -110,7 +86,7 @@ class Bench:
             batch=BATCH,
             lr0=LR0,
             seed=seed,
-            device=self.detector.device,
+            device=self.world.detector.device,
         )
 
 
@@ -162,36 +138,13 @@ def arguments() -> argparse.Namespace:
 def prepared(asked: argparse.Namespace, out: Path) -> Bench:
     """Read the photos, link them, and bring the weights that all arms start from."""
     forget_old_pictures(out)
-    found = dataset.read_source(asked.dataset)
-    images, labels = to_tables(found, assign_splits(found.photos).splits)
-    for photo in found.photos:
-        link_or_copy(photo.path, out / photo_path(photo))
-    photos = Photos(images, labels, found.classes)
+    world = world_of(asked.dataset, asked.model, out, imgsz=IMGSZ)
+    photos = world.photos
     of_train = photos.split("train").counts.sum(axis=0)
     rare = asked.rare_class or photos.classes[int(np.argmin(np.where(of_train > 0, of_train, of_train.max() + 1)))]
     if rare not in photos.classes:
         raise UsageError(f"there is no class {rare}", hint=f"there are {', '.join(photos.classes)}")
-    detector = detector_in(out)
-    start = detector.bring(asked.model, trusted=False)
-    return Bench(out, photos, rare, asked.rare_count, detector, start, asked.updates)
-
-
-def detector_in(out: Path) -> Detector:
-    """Bind the detector's door to the folder."""
-
-    def run(job: str, request: Mapping[str, Any], folder: Path, *, trusted: bool) -> dict[str, Any]:
-        return run_child(
-            job,
-            request,
-            folder,
-            home=out / "scratch" / "ultralytics",
-            trusted=trusted,
-            progress=lambda _done, _total, _note: None,
-            max_silence_s=MAX_SILENCE_S,
-        )
-
-    device = "0" if gpu_count() else "cpu"
-    return Detector(out, Registry(out / "models"), run, yolo.read_raw, IMGSZ, device)
+    return Bench(world, rare, asked.rare_count, asked.updates)
 
 
 def run(bench: Bench, *, seeds: int, split: str) -> None:
@@ -201,13 +154,13 @@ def run(bench: Bench, *, seeds: int, split: str) -> None:
     holding_photos = int((judged.counts[:, rare] > 0).sum())
     if not holding_photos:
         raise DataError(f"{split} holds no {bench.rare}, so nothing can be judged", hint="name another --rare-class")
-    curves: dict[str, list[Curves]] = {arm: [] for arm in ARMS}
+    curves: dict[str, list[list[Curves]]] = {arm: [] for arm in ARMS}
     pictures, minutes = [], []
     for seed in range(seeds):
         lists = lists_for(bench, seed)
-        fitted = [fit(bench, lists, seed, arm) for arm in ARMS]
+        fitted = [trained(bench, lists, seed, arm) for arm in ARMS]
         for one in fitted:
-            curves[one.arm].append(curves_of(bench, one.model, split))
+            curves[one.arm].append([curves_of(bench.world, one.model, split)])
         pictures.append(sum(file.synthetic for file in lists.files["candidate"]))
         # all arms take the same work: the median passes over what was interrupted, or met by a busy machine
         fit_s = float(np.median([one.seconds for one in fitted]))
@@ -254,72 +207,11 @@ def lists_for(bench: Bench, seed: int) -> Lists:
     return Lists(files, made, bench.settings(length, seed))
 
 
-def fit(bench: Bench, lists: Lists, seed: int, arm: str) -> Fitted:
+def trained(bench: Bench, lists: Lists, seed: int, arm: str) -> Fitted:
     """Train an arm, unless that is done."""
-    files, settings = lists.files[arm], lists.settings
+    files = lists.files[arm]
     lessons = lessons_of(files, bench.photos, lists.made[arm].pictures if arm in lists.made else ())
-    shown = [
-        [lesson.digest, lesson.file.times, lesson.labels.tolist(), lesson.xyxy.round(6).tolist()] for lesson in lessons
-    ]
-    what = [shown, settings.model_dump(mode="json", exclude_defaults=True), bench.start.model_id, bench.photos.classes]
-    path = bench.out / "fits" / f"{seed}-{arm}-{digest_of(what)}.json"
-    if known := read(path, Fitted):
-        return known
-    started = time.perf_counter()
-    model = retrain.train(
-        _arm(files, shown, path.with_suffix(".list.json")),
-        lessons,
-        settings,
-        retrain.Start(str(bench.detector.registry.weights(bench.start.model_id)), bench.start),
-        classes=bench.photos.classes,
-        number=seed,
-        notes=bench.out / "notes",
-        workspace=bench.out,
-        lay_out=dataset.write_yolo_folder,
-        run=bench.detector.run,
-        registry=bench.detector.registry,
-    )
-    fitted = Fitted(arm=arm, seed=seed, model=model, seconds=time.perf_counter() - started)
-    write_json(path, fitted.plain())
-    tell(f"seed {seed} {arm}: trained in {fitted.seconds:.0f} s")
-    return fitted
-
-
-def _arm(files: Sequence[TrainingFile], shown: Sequence[object], path: Path) -> Arm:
-    """Write what an arm shows; the registry takes it for a candidate where there are pictures, else for a control."""
-    write_text(path, canonical_json(shown))
-    length, synthetic = sum(file.times for file in files), sum(file.times for file in files if file.synthetic)
-    return Arm(
-        name="candidate" if synthetic else "control",
-        files=FileRef(name=path.name, digest=digest_of_file(path)),
-        length=length,
-        real_count=length - synthetic,
-        synthetic_count=synthetic,
-        seen={},
-    )
-
-
-def curves_of(bench: Bench, model: ModelVersion, split: str) -> Curves:
-    """Judge a model on a split."""
-    images, labels = bench.photos.images, bench.photos.labels
-    rows = images.rows_of(split)
-    truth, found = labels.of_images(rows), predictions(bench, model, split)
-    classes = len(bench.photos.classes)
-    return prepare(found, truth, match(found, truth), image_rows=rows, class_count=classes)
-
-
-def predictions(bench: Bench, model: ModelVersion, split: str) -> BoxTable:
-    """Predict on a split, unless that is done."""
-    images = bench.photos.images
-    rows = images.rows_of(split)
-    key = digest_of([model.model_id, images.id.tolist(), rows.tolist(), bench.photos.classes, bench.detector.imgsz])
-    path = bench.out / "predictions" / f"{split}-{key}.json"
-    if known := read(path, Predicted):
-        return load_table(path.with_suffix(".npz"), BoxTable, known.boxes)
-    (boxes,) = bench.detector.predict([model], images, rows, bench.photos.classes)
-    kept = Predicted(model_id=model.model_id, boxes=save_table(path.with_suffix(".npz"), boxes))
-    write_json(path, kept.plain())
-    return boxes
+    return fit(bench.world, files, lessons, lists.settings, seed=seed, arm=arm)
 
 
 if __name__ == "__main__":

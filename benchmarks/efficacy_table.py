@@ -54,16 +54,23 @@ class Cost:
 
 
 def scores_of(
-    curves: Mapping[str, Sequence[Curves]], *, rare: int, rng: np.random.Generator, replicates: int = REPLICATES
+    curves: Mapping[str, Sequence[Sequence[Curves]]],
+    *,
+    rare: int,
+    rng: np.random.Generator,
+    replicates: int = REPLICATES,
 ) -> dict[str, Scores]:
-    """Measure every arm and draw the photos of all of them together; the curves of an arm go by seed."""
-    some = curves[ARMS[0]][0]
+    """Measure every arm and draw the photos of all of them together.
+
+    The curves of an arm go by seed; of the models of one seed the mean is taken.
+    """
+    some = next(iter(curves.values()))[0][0]
     weights = draw_weights(rng, some.photo_count, replicates)
     photos = int(some.photos_of_class[rare]), some.photo_count
     found = {}
     for arm, seeds in curves.items():
-        points = [_both(point_ap(one).mean(axis=-1), rare) for one in seeds]
-        draws = [_both(replicate_ap(one, weights).mean(axis=-1), rare) for one in seeds]
+        points = [np.mean([_both(point_ap(one).mean(axis=-1), rare) for one in models], axis=0) for models in seeds]
+        draws = [_both(replicate_ap(one, weights).mean(axis=-1), rare) for models in seeds for one in models]
         found[arm] = Scores(np.stack(points), np.mean(draws, axis=0), photos)
     return found
 

@@ -2,26 +2,22 @@
 
 import math
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from pydantic import ValidationError
+from trials import Photos, read, tell
 
 import generation
 from generation import cutout
 from generation.auto_review import judge_by_rule
 from generation.layout import LayoutSettings, cannot_serve, plan
 from generation.painter import PastePainter, PixelDoors
-from generation.priors import Priors
 from generation.produce import produce
 from generation.records import Brief, SyntheticImage
 from training import dataset, mix
-from training.boxes import BoxTable, Floats, ImageTable, Ints
+from training.boxes import Floats, Ints
 from training.errors import DataError
 from training.files import digest_of, digest_of_file, write_json, write_text
 from training.records import Record, TrainingFile
@@ -42,54 +38,11 @@ DOORS = PixelDoors(
 )
 
 
-Kept = TypeVar("Kept", bound=Record)
-
-
 class Made(Record):
     """The accepted pictures of an arm."""
 
     pictures: tuple[SyntheticImage, ...]
     seconds: float
-
-
-@dataclass(frozen=True)
-class Photos:
-    """Photos with their labels; `labels.image` counts the rows of `images`."""
-
-    images: ImageTable
-    labels: BoxTable
-    classes: tuple[str, ...]
-
-    def take(self, rows: Ints) -> "Photos":
-        """Give some photos alone, in their order."""
-        renumbered = np.full(len(self.images), -1, np.int64)
-        renumbered[rows] = np.arange(len(rows))
-        kept = self.labels.of_images(rows)
-        return replace(self, images=self.images.take(rows), labels=replace(kept, image=renumbered[kept.image]))
-
-    def split(self, name: str) -> "Photos":
-        """Give the photos of one split alone."""
-        return self.take(self.images.rows_of(name))
-
-    @property
-    def counts(self) -> Ints:
-        """Give the labelled objects by photo and class, (photo_count, class_count)."""
-        shape = len(self.images), len(self.classes)
-        cells = np.bincount(self.labels.image * shape[1] + self.labels.label, minlength=shape[0] * shape[1])
-        return np.asarray(cells.reshape(shape), np.int64)
-
-    @property
-    def priors(self) -> Priors:
-        """Give what pictures are made from; all photos must be of train."""
-        return Priors.of_train(self.images, self.labels, self.classes)
-
-    def pictures(self) -> list[mix.Picture]:
-        """Give the photos as an arm may show them."""
-        rows = zip(self.images.id.tolist(), self.images.path.tolist(), self.counts.tolist(), strict=True)
-        return [
-            mix.Picture(photo_id, path, False, {self.classes[n]: many for n, many in enumerate(held) if many})
-            for photo_id, path, held in rows
-        ]
 
 
 def choose_photos(rare: Ints, *, rare_count: int, photo_count: int, rng: np.random.Generator) -> Ints:
@@ -205,18 +158,6 @@ def forget_old_pictures(out: Path) -> None:
         for name in ("pictures", "cutouts"):
             shutil.rmtree(out / name, ignore_errors=True)
         write_text(note, recipe)
-
-
-def read(path: Path, kind: type[Kept]) -> Kept | None:
-    """Read what was finished before; None where it was not, or where it was by other code."""
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return None
-
-
-def tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def lists_of(

@@ -10,7 +10,9 @@ from training.records import SPLITS
 
 Said = tuple[Mapping[str, Value], Sequence[str]]
 """Fields and tags of one photo."""
-OWN_TAGS = frozenset({*SPLITS, "synthetic", "accepted", "rejected"})
+TO_LABEL, LABELLED = "to label", "labelled"
+"""Of photos of a selection: waiting for people, and done by them."""
+OWN_TAGS = frozenset({*SPLITS, "synthetic", "accepted", "rejected", TO_LABEL, LABELLED})
 """They say what a sample is to us, so tags of people that read the same are neither taken over nor read back."""
 
 

@@ -116,7 +116,15 @@ def init(
 
 @app.command()
 def add(
-    source: Annotated[str, typer.Argument(metavar="PATH", help="A folder of labelled photos.")],
+    source: Annotated[
+        str | None, typer.Argument(metavar="PATH", help="A folder of labelled photos, or fiftyone:NAME.")
+    ] = None,
+    labelled: Annotated[
+        bool, typer.Option("--labelled", help="Take the selected photos that carry the tag `labelled` in FiftyOne.")
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Who labelled selected photos; else who is logged in.")
+    ] = None,
     folder: Folder = HERE,
     format: SourceFormat = None,
     allow_bad: AllowBad = False,
@@ -124,16 +132,18 @@ def add(
 ) -> None:
     """Add more labelled photos.
 
-    Most go into train; val and test grow by a fixed share. They count from the next round.
+    Most go into train; val and test grow by a fixed share. They count from the next round. Photos that `curate select`
+    handed out are known by their bytes: they go into train, but those that were drawn at random go into val and test.
 
     \b
     Examples:
       curate add more-photos -C ws
+      curate add to-label --by ann
+      curate add --labelled
     """
-    from curation import tallies, wiring
+    from curation import select_shell, tallies
 
-    with shell.locked(folder, "add") as ledger:
-        brought = wiring.add(ledger, source, format=format, allow_bad=allow_bad)
+    brought = select_shell.add(folder, source, labelled=labelled, by=by, format=format, allow_bad=allow_bad)
     shell.show_record(brought, tallies.import_lines(brought, shell.columns()), as_json, folder, "analyze")
 
 
@@ -228,7 +238,7 @@ def generate(
         cold_shell.draw(folder, images, dry_run, as_json, **allowed)
         return
     record = shell.take_step(folder, "generate", Batch, redo=redo, yes=yes, **allowed)
-    shell.show_record(record, tallies.batch_lines(record, shell.columns()), as_json, folder, "review --auto")
+    shell.show_record(record, tallies.batch_lines(record, shell.columns()), as_json, folder, "review")
 
 
 @app.command()
@@ -237,9 +247,10 @@ def review(
         bool, typer.Option("--auto", help="Decide by the rule on what people have not decided on.")
     ] = False,
     what: Annotated[
-        Literal["pictures", "findings", "labels"],
+        Literal["pictures", "findings", "labels", "photos"],
         typer.Option(
-            "--what", help="What to look at: synthetic pictures, findings with their evidence, suspected labels."
+            "--what",
+            help="What to look at: synthetic pictures, findings, suspected labels, or photos to label.",
         ),
     ] = "pictures",
     collect: Annotated[
@@ -260,7 +271,8 @@ def review(
     hand or by script. Then --auto decides on the rest by the rule of the configuration.
 
     With --what findings people confirm, dismiss or change findings before pictures are made; with --what labels they
-    keep, mend or delete suspected labels of train and val, which counts from the next round on.
+    keep, mend or delete suspected labels of train and val, which counts from the next round on; with --what photos
+    they label what `curate select --to fiftyone` has shown.
 
     \b
     Examples:
@@ -348,6 +360,38 @@ def run(
         path = shell.write_report(folder)
         desk.ledger.arrive()
     round_shell.tell_decision(folder, last, as_json, report=path, stop=stop)
+
+
+@app.command()
+def select(
+    pool: Annotated[
+        str | None,
+        typer.Option("--pool", metavar="PATH", help="Unlabelled photos: a folder, or fiftyone:NAME; else select.pool."),
+    ] = None,
+    count: Annotated[int | None, typer.Option("--n", min=1, help="How many photos; else select.photos.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="DIR", help="Hand them over in a new folder, or by `fiftyone` in the App."),
+    ] = None,
+    folder: Folder = HERE,
+    as_json: Json = False,
+) -> None:
+    """Select unlabelled photos that people should label next.
+
+    Half for what the last round found weak, half for what the champion is unsure of, misses or has never seen, and a
+    random tenth for val and test; each photo with its reason. A folder gets images, labels that the champion proposes
+    (YOLO and COCO) and a CSV of reasons; `curate add` takes it back. Without --pool and --n, the last selection is
+    handed over.
+
+    \b
+    Examples:
+      curate select --pool photos --n 300 --to to-label
+      curate select --pool fiftyone:yard --n 100
+      curate select --to fiftyone -C ws
+    """
+    from curation import select_shell
+
+    select_shell.run(folder, pool, count, to, as_json)
 
 
 @app.command()

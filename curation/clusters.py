@@ -25,6 +25,8 @@ MAX_COMPONENTS = 32
 JUDGED_CROPS = 2_000
 """Crops that the choice of a number of clusters is judged on: its cost grows with their square."""
 NEIGHBOURS = 10
+MIN_SPREAD = 1e-6
+"""A channel that varies less is the same everywhere."""
 ROWS_AT_ONCE = 512  # 40 MB of similarities to 20,000 crops
 
 
@@ -80,24 +82,47 @@ def neighbour_labels(vectors: Vectors, labels: Ints, photo: Ints, *, k: int = NE
     All are (n,); near is the cosine of embeddings with each channel scaled to unit variance. Ties: the smaller class
     number. Where fewer than k crops lie in other photos, the missing ones vote for nobody; −1 where there are none.
     """
-    class_count = int(labels.max(initial=-1)) + 1
     found, share = np.full(len(labels), -1), np.zeros(len(labels))
     if not len(labels):
         return found, share
-    unit = _scaled(vectors)
-    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-    wanted = min(k, len(labels))
+    unit = _unit(_scaled(vectors))
     for start in range(0, len(labels), ROWS_AT_ONCE):
         here = slice(start, start + ROWS_AT_ONCE)
         likeness = unit[here] @ unit.T
         likeness[photo[here, None] == photo] = -np.inf
-        nearest = np.argpartition(-likeness, wanted - 1, axis=1)[:, :wanted]
-        row, place = np.nonzero(np.isfinite(np.take_along_axis(likeness, nearest, axis=1)))
-        voted = row * class_count + labels[nearest[row, place]]
-        votes = np.bincount(voted, minlength=len(likeness) * class_count).reshape(len(likeness), class_count)
-        found[here] = np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
-        share[here] = votes.max(axis=1) / k
+        found[here], share[here] = _vote(likeness, labels, k)
     return found, share
+
+
+def nearest_values(queries: Vectors, vectors: Vectors, codes: Ints, *, k: int = NEIGHBOURS) -> Ints:
+    """Give the code that most of the `k` nearest of some vectors (m, d) with `codes` (m,) carry, for queries (n, d).
+
+    Near is as in `neighbour_labels`; −1 where there are no vectors.
+    """
+    found = np.full(len(queries), -1)
+    if not len(vectors):
+        return found
+    mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
+    usual = np.where(spread > MIN_SPREAD, spread, np.inf)
+    unit, asked = _unit((vectors - mean) / usual), _unit((queries - mean) / usual)
+    for start in range(0, len(queries), ROWS_AT_ONCE):
+        here = slice(start, start + ROWS_AT_ONCE)
+        found[here], _ = _vote(asked[here] @ unit.T, codes, k)
+    return found
+
+
+def _vote(likeness: Vectors, codes: Ints, k: int) -> tuple[Ints, Floats]:
+    """Give for each row the code that most of its `k` nearest columns carry, and their share of the k."""
+    nearest = np.argpartition(-likeness, min(k, len(codes)) - 1, axis=1)[:, :k]
+    row, place = np.nonzero(np.isfinite(np.take_along_axis(likeness, nearest, axis=1)))
+    kinds = int(codes.max()) + 1
+    voted = row * kinds + codes[nearest[row, place]]
+    votes = np.bincount(voted, minlength=len(likeness) * kinds).reshape(len(likeness), kinds)
+    return np.where(votes.any(axis=1), votes.argmax(axis=1), -1), votes.max(axis=1) / k
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def _without_class(vectors: Vectors, labels: Ints) -> Vectors:
@@ -111,7 +136,8 @@ def _without_class(vectors: Vectors, labels: Ints) -> Vectors:
 def _scaled(vectors: Vectors) -> Vectors:
     """Give channels with mean 0 and variance 1; a channel that is the same everywhere becomes 0."""
     spread = vectors.std(axis=0)
-    return np.asarray((vectors - vectors.mean(axis=0)) / np.where(spread > 1e-6, spread, np.inf), np.float32)
+    usual = np.where(spread > MIN_SPREAD, spread, np.inf)
+    return np.asarray((vectors - vectors.mean(axis=0)) / usual, np.float32)
 
 
 def _components(vectors: Vectors, rng: np.random.Generator) -> Vectors:

@@ -14,7 +14,7 @@ from pymongo import UpdateOne
 from curation.connection import failures_named
 from curation.decisions import Collected, Edits, HumanDecisions
 from curation.documents import NamedBoxes, read_boxes
-from curation.plugin.decisions import ACCEPTED, BY_TAG, REJECTED, TOUCHED, Document, standing
+from curation.plugin.decisions import ACCEPTED, BY_TAG, REJECTED, TOUCHED, Document, by_tag, standing
 from generation.records import SyntheticImage
 from training.boxes import Bools, Ints
 from training.files import digest_of
@@ -97,12 +97,11 @@ def update_unless_newer(
 
 
 def _by_tag(sample: Document) -> list[Document]:
-    said = {ACCEPTED, REJECTED}.intersection(sample.get("tags") or ()) - {sample.get("verdict")}
-    if len(said) != 1:
+    said = by_tag(sample.get("tags") or (), sample.get("verdict"))
+    if said is None:
         return []
     number = len(sample.get("decisions") or ())
-    at = sample.get("last_modified_at")
-    return [{"number": number, "verdict": said.pop(), "reviewer": BY_TAG, "reason": "", "at": at}]
+    return [{"number": number, "verdict": said, "reviewer": BY_TAG, "reason": "", "at": sample.get("last_modified_at")}]
 
 
 def _boxes_of(dataset: Any, request_ids: Sequence[str]) -> Any:

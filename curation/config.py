@@ -131,6 +131,15 @@ class RunSettings(Record):
     """After so many rounds in a row on the same photos it stops, and says what to label instead."""
 
 
+class SelectSettings(Record):
+    """Which real photos people should label next."""
+
+    pool: str | None = None
+    """Folder of unlabelled photos, or fiftyone:NAME; each round of `curate run` ends with a selection from it."""
+    photos: int = Field(100, ge=1, le=100_000)
+    """Photos of a selection."""
+
+
 class Config(Record):
     """Everything that can be set."""
 
@@ -146,6 +155,7 @@ class Config(Record):
     mix: MixSettings = MixSettings()
     training: TrainingSettings = TrainingSettings()
     decide: DecideSettings = DecideSettings()
+    select: SelectSettings = SelectSettings()
     run: RunSettings = RunSettings()
 
 

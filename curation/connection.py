@@ -47,6 +47,7 @@ def connect(uri: str, *, plugins_dir: Path) -> None:
 def disconnect() -> None:
     """Let go of the database; without it, a process that outlives its mongod waits five seconds at its end."""
     if "fiftyone" in sys.modules:
+        from fiftyone.core.dataset import Dataset
         from fiftyone.core.odm import database
         from fiftyone.factory import repo_factory
 
@@ -54,6 +55,7 @@ def disconnect() -> None:
         # These hold collections of the closed connection, and would be given again.
         repo_factory.RepositoryFactory.repos.clear()
         repo_factory._db = None
+        Dataset._instances.clear()
 
 
 def _move_to(settings: dict[str, str | bool]) -> None:

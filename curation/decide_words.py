@@ -5,6 +5,7 @@ from math import ceil
 
 from curation.compare import OnTest
 from curation.records import ClassVerdict, DecideSettings, Difference
+from curation.wording import count_text
 from training.records import Interval
 
 MAX_NAMED = 5  # classes that a sentence names
@@ -37,7 +38,8 @@ def losses_text(better: Difference, losses: Sequence[str]) -> str:
 
 def worn(openings: int, settings: DecideSettings) -> str:
     """Say that test was opened too often, as a clause."""
-    return f"these test photos have been looked at {openings} times and are good for {settings.max_openings}"
+    looks = count_text(openings, "time")
+    return f"these test photos have been looked at {looks} and are good for {settings.max_openings}"
 
 
 def too_few(settings: DecideSettings) -> str:

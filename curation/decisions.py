@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.documents import NamedBoxes
+from curation.documents import Boxes, Document, NamedBoxes, Origin, picture_sample
+from curation.plugin.decisions import BY_TAG, decided_fields
 from curation.records import PersonSaid
 from generation.records import PictureLabel, SyntheticImage
 from training.boxes import Bools, Ints, Table, Texts
@@ -53,11 +55,8 @@ class Collected:
 
     decisions: HumanDecisions
     tagged_both_ways: tuple[str, ...]
-    """Ids of the samples with both tags; the one that was set later counts, none where that cannot be told."""
+    """Ids of the samples with both tags; the one that was set later counts."""
     edits: Edits
-
-
-Boxes = tuple[PictureLabel, ...]
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,24 @@ class Journal:
         return picture if boxes is None else picture.model_copy(update={"labels": boxes})
 
 
+NOTHING_KNOWN = Journal(said={}, boxes={})
+
+
+def sample_as_left(picture: SyntheticImage, origin: Origin, journal: Journal) -> Document:
+    """Give the sample of a picture with what people did to it, as a database that was made anew gets it.
+
+    Of each reviewer the last decision is known, and reason and time of the very last alone.
+    """
+    sample = picture_sample(picture, origin, journal.boxes.get(picture.request_id))
+    told = journal.said.get(picture.request_id)
+    if told is None:
+        return sample
+    at = datetime.fromisoformat(told.at)
+    others = [(who, yes, "", at) for who, yes in sorted(told.by_reviewer.items()) if who != told.reviewer]
+    shown = decided_fields([*others, (told.reviewer, told.accepted, told.reason, at)])
+    return sample | shown | {"tags": [*sample["tags"], shown["verdict"]]}
+
+
 def take_over(known: Journal, collected: Collected, pictures: Sequence[SyntheticImage]) -> Journal:
     """Give what is known after reading the database again; `pictures` are those whose boxes were read, as published.
 
@@ -81,7 +98,9 @@ def take_over(known: Journal, collected: Collected, pictures: Sequence[Synthetic
     or none, because somebody took theirs back. What it does not hold, as after it was made anew, stays.
     """
     said, held = _said(collected.decisions), _held(collected.decisions)
-    kept = {key: each for key, each in known.said.items() if (key, each.reviewer, each.at) not in held}
+    kept = {
+        key: each for key, each in known.said.items() if (key, each.reviewer, _when(each.reviewer, each.at)) not in held
+    }
     newer = {key: each for key, each in said.items() if key not in kept or each.at >= kept[key].at}
     as_published = set(collected.edits.there) - set(collected.edits.picture_ids)
     boxes = {key: each for key, each in known.boxes.items() if key not in as_published}
@@ -91,7 +110,12 @@ def take_over(known: Journal, collected: Collected, pictures: Sequence[Synthetic
 def _held(decisions: HumanDecisions) -> set[tuple[str, str, str]]:
     """Give sample, reviewer and time of every decision, whether it stands or not."""
     columns = (decisions.sample_id.tolist(), decisions.reviewer.tolist(), map(str, decisions.at))
-    return set(zip(*columns, strict=True))
+    return {(key, reviewer, _when(reviewer, at)) for key, reviewer, at in zip(*columns, strict=True)}
+
+
+def _when(reviewer: str, at: str) -> str:
+    """Give what tells a reviewer's decisions apart: a tag has no time but that of its sample, which moves on."""
+    return "" if reviewer == BY_TAG else at
 
 
 def _said(decisions: HumanDecisions) -> dict[str, PersonSaid]:

@@ -10,7 +10,7 @@ from curation.appearance import Looks, Pixels
 from curation.clusters import Vectors
 from curation.config import Config
 from curation.consultation import Consulted
-from curation.decisions import Collected
+from curation.decisions import Collected, Journal
 from curation.documents import Photos
 from curation.ledger import Ledger, RoundFolder
 from curation.records import FindingEdit, Findings
@@ -21,6 +21,7 @@ from generation.chat import Chat
 from generation.priors import Priors
 from generation.records import Failure, GenerationRequest, SyntheticImage, Verdict
 from training.boxes import BoxTable, ImageTable, Ints
+from training.detector import EMBED_SIDE_PX
 from training.fields import Fields, load_fields
 from training.matching import Errors, Matches
 from training.mix import Lesson
@@ -28,6 +29,7 @@ from training.records import Arm, Evaluation, FitSettings, ImageSet, ModelVersio
 from training.registry import Registry
 from training.retrain import Start
 from training.tables import load_table
+from training.unlabelled import Unlabelled
 
 
 class Board(Protocol):
@@ -65,8 +67,8 @@ class Board(Protocol):
     ) -> None:
         """Save a view of photos, of the photos with these labels, or with labels that a field marks."""
 
-    def publish_pictures(self, pictures: Sequence[SyntheticImage]) -> int:
-        """Show synthetic pictures."""
+    def publish_pictures(self, pictures: Sequence[SyntheticImage], journal: Journal) -> int:
+        """Show synthetic pictures that are not shown yet, with what people did to them before."""
 
     def publish_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Show what was decided about them."""
@@ -85,9 +87,24 @@ class Predict(Protocol):
     """Predict with models on some photos."""
 
     def __call__(
-        self, models: Sequence[ModelVersion], images: ImageTable, rows: Ints, classes: Sequence[str]
+        self,
+        models: Sequence[ModelVersion],
+        images: ImageTable,
+        rows: Ints,
+        classes: Sequence[str],
+        *,
+        flipped: bool = False,
     ) -> list[BoxTable]:
-        """Give each model's boxes of `classes`, with image rows of `images`."""
+        """Give each model's boxes of `classes`, with image rows of `images`; `flipped` as seen in a mirror."""
+
+
+class Embed(Protocol):
+    """See boxes as a model does."""
+
+    def __call__(
+        self, model: ModelVersion, images: ImageTable, boxes: BoxTable, *, side_px: int = EMBED_SIDE_PX
+    ) -> Vectors:
+        """Give the model's own view of each box as a crop of a size (n, d)."""
 
 
 class TrainArm(Protocol):
@@ -136,8 +153,9 @@ class Desk:
     """Tells people something that no record holds."""
     look_at: Callable[[ImageTable, BoxTable], Looks]
     """Measures how labels look; reads their photos."""
-    embed: Callable[[ModelVersion, ImageTable, BoxTable], Vectors]
-    """Gives the detector's own view of boxes."""
+    embed: Embed
+    read_pool: Callable[[str], Unlabelled]
+    """Reads unlabelled photos of a folder, or of a dataset of FiftyOne's."""
     read_photo: Callable[[ImageTable, int], Pixels]
     """Reads the photo of a row."""
     encode_jpeg: Callable[[Pixels], bytes]

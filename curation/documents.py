@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 from bson import ObjectId
 
-from curation.carried import Said, carried_parts
-from generation.records import SyntheticImage
+from curation.carried import TO_LABEL, Said, carried_parts
+from generation.records import PictureLabel, SyntheticImage
 from training.boxes import BoxTable, Floats, ImageTable, Ints, Table, Texts
 from training.errors import DataError
 from training.fields import Fields, fields_of
 from training.files import digest_of
 
 Document = dict[str, Any]
+Boxes = tuple[PictureLabel, ...]
 SYNTHETIC = "synthetic"
+_OF_INSERTION = frozenset({"_id", "_dataset_id", "_media_type", "_rand", "filepath", "created_at", "tags"})
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def photo_samples(
         by_image(box_documents(boxes, classes), np.searchsorted(rows, boxes.image), len(rows)),
         strict=True,
     )
-    samples = [_sample(*column, origin) for column in columns]
+    samples = [sample_document(*column, origin) for column in columns]
     carried = carried_parts(fields or {}, rows)
     return [
         carried[number] | sample | {"split": split, "tags": [split, *carried[number]["tags"]]}
@@ -87,18 +89,47 @@ def photo_samples(
     ]
 
 
-def picture_sample(picture: SyntheticImage, origin: Origin) -> Document:
-    """Give the sample of a synthetic picture, with where it came from."""
+def placed_update(sample: Document) -> tuple[Document, list[Document]]:
+    """Give the update that makes a photo that waited for labels the sample that an import would have inserted.
+
+    It finds no photo that has a split: what people did to such a one stays.
+    """
+    kept = {name: value for name, value in sample.items() if name not in _OF_INSERTION}
+    tags = {"$setUnion": [{"$setDifference": [{"$ifNull": ["$tags", []]}, [TO_LABEL]]}, {"$literal": sample["tags"]}]}
+    literal = {name: {"$literal": value} for name, value in kept.items()}
+    query = {"_id": sample["_id"], "split": None, "request_id": None}
+    return query, [{"$set": literal | {"tags": tags, "last_modified_at": "$$NOW"}}]
+
+
+def picture_sample(picture: SyntheticImage, origin: Origin, left: Boxes | None = None) -> Document:
+    """Give the sample of a synthetic picture, with where it came from; `left` are the boxes that people left on it."""
+    labels = picture.labels if left is None else left
     boxes = [
-        _box(digest_of([picture.request_id, number]), label.label, _top_left(*label.xyxy))
+        _box(box_id, label.label, _top_left(*label.xyxy))
         | {"visible_share": label.visible_share, "source_id": label.source_id, "added": label.added}
         | ({} if label.score is None else {"judge_score": label.score})
-        for number, label in enumerate(picture.labels)
+        for box_id, label in zip(box_ids(picture, labels), labels, strict=True)
     ]
-    sample = _sample(picture.request_id, picture.path, (picture.width_px, picture.height_px), boxes, origin)
+    sample = sample_document(picture.request_id, picture.path, (picture.width_px, picture.height_px), boxes, origin)
     lineage = picture.model_dump(include={"request_id", "brief_id", "finding_id", "backend", "verified"})
     tags = [SYNTHETIC, *(["unverified"] if picture.verified == "unverified" else [])]
     return sample | lineage | {"source_ids": list(picture.source_ids), "repairs": list(picture.repairs), "tags": tags}
+
+
+def box_ids(picture: SyntheticImage, labels: Boxes) -> list[str]:
+    """Give the ids of boxes on a picture: those of its own labels by where they came from, new ones for all others.
+
+    So a box that people left keeps its origin when it is published again, also behind one that they deleted.
+    """
+    free: dict[tuple[Any, ...], list[str]] = {}
+    for number, label in enumerate(picture.labels):
+        free.setdefault(_origin_of(label), []).append(digest_of([picture.request_id, number]))
+    own = [free.get(_origin_of(label)) for label in labels]
+    return [ids.pop(0) if ids else digest_of([picture.request_id, "left", number]) for number, ids in enumerate(own)]
+
+
+def _origin_of(label: PictureLabel) -> tuple[Any, ...]:
+    return label.source_id, label.added, label.visible_share, label.score
 
 
 def box_documents(boxes: BoxTable, classes: Sequence[str]) -> list[Document]:
@@ -107,6 +138,23 @@ def box_documents(boxes: BoxTable, classes: Sequence[str]) -> list[Document]:
     top_left = boxes.xyxy.copy()
     top_left[:, 2:] -= top_left[:, :2]
     return list(starmap(_box, zip(boxes.id.tolist(), names, top_left.tolist(), strict=True)))
+
+
+def sample_document(
+    sample_id: str, path: str, size_px: tuple[int, int], boxes: list[Document], origin: Origin
+) -> Document:
+    """Give a sample with the labels `boxes`, and nothing else that is ours."""
+    return {
+        "_id": ObjectId(sample_id),
+        "_dataset_id": origin.dataset_id,
+        "_media_type": "image",
+        "_rand": 0.999 + int(sample_id[:8], 16) / 2**32 / 1000,  # FiftyOne shuffles by it; its own lie in this range
+        "filepath": str(origin.root / path),
+        "metadata": {"_cls": "ImageMetadata", "width": size_px[0], "height": size_px[1]},
+        "created_at": origin.now,
+        "last_modified_at": origin.now,
+        "ground_truth": {"_cls": "Detections", "detections": boxes},
+    }
 
 
 def by_image(items: Sequence[Any], image: Ints, image_count: int) -> list[list[Any]]:
@@ -204,18 +252,4 @@ def _box(box_id: str, label: str, top_left: list[float]) -> Document:
         "tags": [],
         "label": label,
         "bounding_box": top_left,
-    }
-
-
-def _sample(sample_id: str, path: str, size_px: tuple[int, int], boxes: list[Document], origin: Origin) -> Document:
-    return {
-        "_id": ObjectId(sample_id),
-        "_dataset_id": origin.dataset_id,
-        "_media_type": "image",
-        "_rand": 0.999 + int(sample_id[:8], 16) / 2**32 / 1000,  # FiftyOne shuffles by it; its own lie in this range
-        "filepath": str(origin.root / path),
-        "metadata": {"_cls": "ImageMetadata", "width": size_px[0], "height": size_px[1]},
-        "created_at": origin.now,
-        "last_modified_at": origin.now,
-        "ground_truth": {"_cls": "Detections", "detections": boxes},
     }

@@ -1,6 +1,6 @@
 """Door to somebody else's FiftyOne: read a dataset in a child process with the user's own settings.
 
-The child is this module: `python -m curation.foreign NAME FILE`. It changes nothing; what it found goes to FILE.
+The child is this module: `python -m curation.foreign JOB NAME FILE`. It changes nothing; what it found goes to FILE.
 """
 
 import json
@@ -24,9 +24,20 @@ def read_rows(name: str) -> list[dict[str, Any]]:
 
     Raises `DataError` where the dataset is not there or it is not clear which labels are meant.
     """
+    rows: list[dict[str, Any]] = _ask("rows", name)
+    return rows
+
+
+def read_paths(name: str) -> list[str]:
+    """Give the files of a dataset's samples, labelled or not; raises `DataError` where the dataset is not there."""
+    paths: list[str] = _ask("paths", name)
+    return paths
+
+
+def _ask(job: str, name: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder) / "rows.json"
-        command = [sys.executable, "-P", "-m", "curation.foreign", name, str(found)]
+        found = Path(folder) / "found.json"
+        command = [sys.executable, "-P", "-m", "curation.foreign", job, name, str(found)]
         child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if not found.is_file():
             lines = child.stderr.strip().splitlines() or ["no reason given"]
@@ -36,22 +47,27 @@ def read_rows(name: str) -> list[dict[str, Any]]:
         answer = json.loads(found.read_text(encoding="utf-8"))
     if "error" in answer:
         raise DataError(answer["error"], hint=answer["hint"])
-    rows: list[dict[str, Any]] = answer["rows"]
-    return rows
+    return answer[job]
 
 
-def _found(name: str) -> dict[str, Any]:
+def _found(job: str, name: str) -> dict[str, Any]:
     import fiftyone as fo
 
     if not fo.dataset_exists(name):
         names = ", ".join(fo.list_datasets()[:10]) or "none"
         return {"error": f"FiftyOne has no dataset {name!r}", "hint": f"it has: {names}"}
     dataset = fo.load_dataset(name)
+    return {"paths": dataset.values("filepath")} if job == "paths" else _labelled(dataset)
+
+
+def _labelled(dataset: Any) -> dict[str, Any]:
+    import fiftyone as fo
+
     schema = dataset.get_field_schema(embedded_doc_type=fo.Detections)
     field = "ground_truth" if "ground_truth" in schema else next(iter(schema), None)
     if field is None or (len(schema) > 1 and field != "ground_truth"):
         hint = f"it has: {', '.join(schema) or 'none'}"
-        return {"error": f"it is not clear which detections of {name!r} are the labels", "hint": hint}
+        return {"error": f"it is not clear which detections of {dataset.name!r} are the labels", "hint": hint}
     return {"rows": _rows(dataset, field)}
 
 
@@ -80,4 +96,4 @@ def _is_known(value: Any) -> bool:
 
 
 if __name__ == "__main__":
-    write_json(Path(sys.argv[2]), _found(sys.argv[1]))
+    write_json(Path(sys.argv[3]), _found(sys.argv[1], sys.argv[2]))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from pydantic import Field
 
 from training.boxes import BoxTable, ImageTable
 from training.errors import DamagedFile, DataError, UsageError
@@ -38,6 +39,28 @@ class Visible(Record):
     share: float
 
 
+class Returned(Record):
+    """What came back of photos that `curate select` had handed out, counted over the new ones alone."""
+
+    selections: tuple[int, ...] = Field(min_length=1)
+    """Their numbers, ascending."""
+    photos: int
+    into: dict[Split, int]
+    """Photos by the split that they go to."""
+    prelabels: int
+    """Boxes of the champion that the photos went out with."""
+    untouched: int
+    """Those that came back with the same class and corners."""
+    untouched_photos: int
+    """Photos whose boxes are all as the champion drew them."""
+    by: str
+    """Who brought the labels."""
+    at: str
+    """When, as ISO 8601."""
+    notes: tuple[str, ...] = ()
+    """What people should know of it, a sentence each."""
+
+
 class Import(Record):
     """What one import brought into the workspace."""
 
@@ -64,6 +87,8 @@ class Import(Record):
     traits: FileRef
     fields: FileRef | None = None
     """Fields and tags of the photos (`training.fields`), None where an older version made the import."""
+    returned: Returned | None = None
+    """None where the import brought no photo of a selection."""
 
 
 def take_in(
@@ -76,6 +101,7 @@ def take_in(
     name: str,
     drawn: bool,
     model: ModelVersion | None,
+    returned: Returned | None = None,
 ) -> Import:
     """Link the photos that are new, keep their tables, and write the record last."""
     classes = _all_classes(earlier, source.classes, model)
@@ -84,6 +110,7 @@ def take_in(
     new = [row for row, photo_id in enumerate(images.id) if str(photo_id) not in known]
     if not new:
         raise DataError(f"{name} holds no photo that the workspace does not have", hint="add other photos")
+    notes = [*(note.text for note in plan.notes), *_known_note(len(images) - len(new))]
     images, labels = _rows(images, labels, new)
     wanted = set(map(str, images.id))
     for photo in source.photos:
@@ -100,13 +127,14 @@ def take_in(
         photos={split: len(images.rows_of(split)) for split in ("train", "val", "test")},
         objects=len(labels),
         model_id=model.model_id if model else None,
-        refused=tuple(_refused(refusal) for refusal in source.refusals),
-        notes=tuple(note.text for note in plan.notes),
+        refused=tuple(refused_of(refusal) for refusal in source.refusals),
+        notes=(*notes, *(returned.notes if returned else ())),
         visible=tuple(_visible(change) for change in visible_changes(images, labels, classes)),
         images=save_table(root / FOLDER / f"{number:03d}.images.npz", images),
         labels=save_table(root / FOLDER / f"{number:03d}.labels.npz", labels),
         traits=save_table(root / FOLDER / f"{number:03d}.traits.npz", traits_of(source.photos, images.id.tolist())),
         fields=save_fields(root / FOLDER / f"{number:03d}.fields.npz", _fields(source.photos, images.id.tolist())),
+        returned=returned,
     )
     write_json(root / FOLDER / f"{number:03d}.json", record.plain())
     return record
@@ -201,7 +229,13 @@ def _fields(photos: Sequence[FoundPhoto], ids: Sequence[str]) -> Fields:
     return fields_of([photo.fields for photo in chosen], [photo.tags for photo in chosen])
 
 
-def _refused(refusal: Refusal) -> Refused:
+def _known_note(count: int) -> list[str]:
+    """Say that photos were skipped, whose labels are those of an earlier import."""
+    return [f"photos that the workspace has already, whose labels there stay: {count}"] if count else []
+
+
+def refused_of(refusal: Refusal) -> Refused:
+    """Give what a reader refused, as a record."""
     return Refused(file=refusal.file, line=refusal.line, reason=refusal.reason, lost=refusal.lost)
 
 

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from curation.decisions import Boxes, Journal
+from curation.decisions import Journal
+from curation.documents import Boxes
 from curation.records import FindingEdit, FindingEdits, PersonSaid
 from training.errors import DamagedFile
 from training.files import write_json
@@ -66,8 +67,8 @@ def _read(path: Path, kind: "TypeAdapter[T]") -> T:
 
 
 def write_journal(root: Path, journal: Journal) -> None:
-    """Keep what people decided; one file, moved into place."""
-    if journal.said or journal.boxes:
+    """Keep what people decided; one file, moved into place. What they took back is gone from it, be it all of it."""
+    if journal.said or journal.boxes or (root / NAME).is_file():
         pictures = {key: each.plain() for key, each in sorted(journal.said.items())}
         boxes = {key: [label.plain() for label in each] for key, each in sorted(journal.boxes.items())}
         write_json(root / NAME, {"pictures": pictures, "boxes": boxes})

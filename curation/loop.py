@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from curation import analysis, arms, credit, learning, reviewing, steps
+from curation import analysis, arms, credit, learning, reviewing, selecting, steps
 from curation.analyst import Asks
 from curation.champion import base_of
 from curation.consultation import Consulted
@@ -119,7 +119,9 @@ def play(desk: Desk, until: Until, *, may_review: bool) -> RoundFolder:
         return folder
 
     if batch.made and not may_review and not folder.finished("review"):
-        raise Waiting(f"{batch.made} pictures wait for a review", hint="curate review --auto")
+        raise Waiting(
+            f"{batch.made} pictures wait for a review", hint="curate review, or without a person: curate review --auto"
+        )
     reviewed = once("review", Review, lambda: reviewing.review(desk, frozen, batch), batch, review=config.review)
     if until == "review":
         return folder
@@ -187,6 +189,7 @@ def play_rounds(desk: Desk, until_round: int) -> tuple[RoundFolder, Stop | None]
     stop, folder = None, desk.ledger.rounds()[-1] if desk.ledger.rounds() else None
     while stop is None and (folder is None or folder.number < until_round or not folder.finished("decide")):
         folder = play(desk, "decide", may_review=not desk.config.run.wait_for_review)
+        selecting.choose_after(desk, folder.number)
         stop = why_stop(
             [played for each in desk.ledger.rounds() if (played := _played(each))],
             max_without_promotion=desk.config.run.max_rounds_without_promotion,

@@ -4,7 +4,7 @@ An update is an aggregation that the server runs on the sample as it is then, so
 deletes meanwhile stays as they left it. All values are literals: a class may be called `$5 bill`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +12,18 @@ from bson import ObjectId
 from numpy.typing import NDArray
 
 from curation.documents import Document, box_documents, by_image
+from curation.plugin.decisions import ACCEPTED, BY_TAG, REJECTED, TAGGED, TOUCHED, take_in_stages
 from generation.records import Verdict
 from training.boxes import BoxTable, Floats, ImageTable, Ints, Table, Texts, iou
 from training.matching import CORRECT, NOT_COUNTED, Errors, Matches
 from training.records import ERROR_KINDS
 
-ACCEPTED, REJECTED = "accepted", "rejected"
+RULE = "rule"
+"""The reviewer of a verdict that no person gave."""
+_NOBODY: Document = {"review.decided": {"$ne": True}, "$expr": {"$eq": [TAGGED, []]}}
+"""Pictures that show nothing that a person did in this database."""
 Update = tuple[Document, list[Document]]
-"""Which sample, and the stages that change it."""
+"""Which samples, and the stages that change each."""
 Marks = Mapping[str, list[str]]
 """Names by id of the label that they mark."""
 FoundPair = tuple[str | None, str | None, float | None, float | None, str | None, str | None]
@@ -177,24 +181,47 @@ def _with_outcomes(labelled: list[tuple[ObjectId, Document]]) -> Document:
     return {"$cond": [{"$isArray": stored}, whole, "$ground_truth"]}
 
 
-def verdict_update(verdict: Verdict) -> Update:
-    """Give the update that marks a picture: the tag and why.
+def verdict_updates(verdicts: Iterable[Verdict]) -> list[Update]:
+    """Give the updates that mark pictures: the tag and why. No verdict is written over what a person did since.
 
-    A rule's verdict leaves a picture alone that a person has decided on in the App, or has tagged otherwise, where that
-    was not collected yet.
+    * a picture that somebody decided on in the App shows that already, and is left alone
+    * one that somebody tagged is left alone, too, unless the verdict is this very tag: then it is taken into the list
+    * a rule's verdict takes the place of none but a rule's
+    * a person's is not written where the list has any decision: it is there, or was taken back
     """
-    mine, other = (ACCEPTED, REJECTED) if verdict.accepted else (REJECTED, ACCEPTED)
-    sample: Document = {"_id": ObjectId(verdict.request_id)}
-    if verdict.reviewer == "rule":
-        untouched = {"verdict": other, "tags": {"$eq": other, "$ne": mine}}
-        sample |= {"$or": [{"tags": {"$ne": other}}, untouched], "review.decided": {"$ne": True}}
+    ruled: dict[tuple[bool, str], list[ObjectId]] = {}
+    updates: list[Update] = []
+    for verdict in verdicts:
+        sample_id = ObjectId(verdict.request_id)
+        if verdict.reviewer == RULE:
+            ruled.setdefault((verdict.accepted, verdict.reason), []).append(sample_id)
+        else:
+            updates += _of_person(sample_id, verdict)
+    by_rule = _NOBODY | {"reviewer": {"$in": [None, RULE]}}
+    for (accepted, reason), ids in ruled.items():
+        updates.append(({"_id": {"$in": ids}} | by_rule, _shown(accepted=accepted, reason=reason, reviewer=RULE)))
+    return updates
+
+
+def _of_person(sample_id: ObjectId, verdict: Verdict) -> list[Update]:
+    stages = _shown(accepted=verdict.accepted, reason=verdict.reason, reviewer=verdict.reviewer)
+    where: Document = {"_id": sample_id}
+    updates = [(where | _NOBODY | {"decisions.0": {"$exists": False}}, stages)]
+    if verdict.reviewer == BY_TAG:
+        mine = [ACCEPTED if verdict.accepted else REJECTED]
+        updates.append((where | {"$expr": {"$eq": [TAGGED, mine]}}, take_in_stages()))
+    return updates
+
+
+def _shown(*, accepted: bool, reason: str, reviewer: str) -> list[Document]:
+    mine = ACCEPTED if accepted else REJECTED
     is_other = {"$not": [{"$in": ["$$this", [ACCEPTED, REJECTED]]}]}
     others = {"$filter": {"input": {"$ifNull": ["$tags", []]}, "cond": is_other}}
     changes = {
         "tags": {"$concatArrays": [others, [mine]]},
         "verdict": mine,
-        "verdict_reason": {"$literal": verdict.reason},
-        "reviewer": {"$literal": verdict.reviewer},
-        "last_modified_at": "$$NOW",
+        "verdict_reason": {"$literal": reason},
+        "reviewer": {"$literal": reviewer},
+        "last_modified_at": TOUCHED,
     }
-    return sample, [{"$set": changes}]
+    return [{"$set": changes}]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from curation import shell
+from curation.wording import count_text
 from training.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from curation.records import Sitting
     from curation.session import Session
 
-What = Literal["pictures", "findings", "labels"]
+What = Literal["pictures", "findings", "labels", "photos"]
 REVIEWER = "CURATE_REVIEWER"
 """Environment variable with the reviewer's name, where it is not that of the login."""
 
@@ -36,7 +37,8 @@ def refuse_mixed(*, auto: bool, collect: bool, what: What, port: int | None, red
 
 def sit(folder: Path, what: What, port: int | None, as_json: bool) -> None:
     """Open a session, wait until somebody ends it, and collect."""
-    {"pictures": _on_pictures, "findings": _on_findings, "labels": _on_labels}[what](folder, port, as_json)
+    sessions = {"pictures": _on_pictures, "findings": _on_findings, "labels": _on_labels, "photos": _on_photos}
+    sessions[what](folder, port, as_json)
 
 
 def _on_findings(folder: Path, port: int | None, as_json: bool) -> None:
@@ -53,7 +55,7 @@ def _on_findings(folder: Path, port: int | None, as_json: bool) -> None:
             _wait(session)
             edits = review_wiring.collect_edits(desk, last.number)
     said = len(edits.edits)
-    lines = [f"{said} decision{'' if said == 1 else 's'} about findings of round {last.number}"]
+    lines = [f"{count_text(said, 'decision')} about findings of round {last.number}"]
     shell.show_record(edits, lines, as_json, folder, "generate --redo brief --yes" if said else "generate")
 
 
@@ -68,8 +70,23 @@ def _on_labels(folder: Path, port: int | None, as_json: bool) -> None:
     if as_json:
         shell.say(json.dumps({"settled": settled}, indent=2))
     else:
-        shell.say(f"{settled} suspected labels settled so far; what changed counts from the next round on")
+        said = count_text(settled, "suspected label")
+        shell.say(f"{said} settled so far; what changed counts from the next round on")
         shell.say_next(folder, shell.following(folder))
+
+
+def _on_photos(folder: Path, port: int | None, as_json: bool) -> None:
+    with shell.writing(folder, "review") as desk:
+        from curation import review_wiring
+
+        with review_wiring.on_photos(desk, reviewer=_reviewer(), port=port) as session:
+            _wait(session)
+            labelled = review_wiring.labelled(desk)
+    if as_json:
+        shell.say(json.dumps({"labelled": labelled}, indent=2))
+    else:
+        shell.say(f"{labelled} selected {'photo' if labelled == 1 else 'photos'} labelled and not taken in yet")
+        shell.say_next(folder, "add --labelled" if labelled else "review --what photos")
 
 
 def _on_pictures(folder: Path, port: int | None, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from curation.ledger import Ledger
 from curation.progress import waiting
 from curation.records import Briefs, FindingEdits, Sitting
 from curation.reviewing import ToReview, collect, made_in, sitting_of
+from curation.selections import picks_of, selections_of
 from curation.session import Session, open_session
 from curation.store import Store
 from curation.suspect_cards import suspect_queue
@@ -74,6 +75,26 @@ def on_labels(desk: Desk, frozen: Frozen, *, reviewer: str, port: int | None) ->
         session = open_session(store, left, what="labels", reviewer=reviewer, port=port)
     with _closing(session):
         yield session
+
+
+@contextmanager
+def on_photos(desk: Desk, *, reviewer: str, port: int | None) -> Iterator[Session]:
+    """Open the App on the selected photos that wait for labels; raises `UsageError` where there are none."""
+    store, root = _store(desk), desk.ledger.root
+    waits = store.waiting_for_labels()
+    picks = [pick for each in selections_of(root) for pick in picks_of(root, each)]
+    reasons = {pick.photo_id: pick.reason for pick in picks if pick.photo_id in waits}
+    if not reasons:
+        raise UsageError("no selected photo waits for labels", hint="curate select --n 100 --to fiftyone")
+    with waiting("opening the App"):
+        session = open_session(store, list(reasons), what="photos", reviewer=reviewer, stories=reasons, port=port)
+    with _closing(session):
+        yield session
+
+
+def labelled(desk: Desk) -> int:
+    """Count the selected photos that are labelled and not taken in yet."""
+    return len(_store(desk).read_labelled())
 
 
 def collect_edits(desk: Desk, number: int) -> FindingEdits:

@@ -16,11 +16,15 @@ from curation.records import Batch, Finding, PersonSaid, Plan, Review, Shortage,
 from curation.redecide import teach
 from curation.refit import Refit, doubts_by
 from curation.stories import stories_of
+from curation.wording import count_text
 from generation.auto_review import judge_by_rule
 from generation.records import GENERATION_REQUEST, GenerationRequest, SyntheticImage, Verdict
 from training.boxes import BoxTable
 from training.errors import UsageError
 from training.records import ModelVersion
+
+MAX_NAMED = 5
+"""Pictures that are named in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def _requests(folder: RoundFolder) -> Sequence[GenerationRequest]:
 def to_review(desk: Desk, frozen: Frozen, champion: ModelVersion) -> ToReview:
     """Give what people may review of a round."""
     made, found = made_in(desk, frozen.folder), findings_of(frozen.folder)
-    said = _about(made, collect(desk, made.pictures))
+    said = _about(made, _collect_again(desk, made.pictures))
     named: list[Finding | Shortage] = [*found.findings, *found.shortages] if found else []
     return ToReview(
         made=made,
@@ -104,11 +108,22 @@ def collect(desk: Desk, pictures: Sequence[SyntheticImage]) -> Journal:
     """Copy what people decided and corrected into the workspace's journal, newer over older, and give all of it."""
     found = desk.board().collect(pictures)
     if found.tagged_both_ways:
-        named = ", ".join(found.tagged_both_ways)
-        desk.warn(f"tagged both accepted and rejected: {named}; the later tag counts")
+        desk.warn(_both_ways_text(found.tagged_both_ways))
     journal = take_over(read_journal(desk.ledger.root), found, pictures)
     write_journal(desk.ledger.root, journal)
     return journal
+
+
+def _collect_again(desk: Desk, pictures: Sequence[SyntheticImage]) -> Journal:
+    """Collect from a database that may have been made anew: pictures that it lacks come back as people left them."""
+    desk.board().publish_pictures(pictures, read_journal(desk.ledger.root))
+    return collect(desk, pictures)
+
+
+def _both_ways_text(request_ids: Sequence[str]) -> str:
+    named = ", ".join(request_ids[:MAX_NAMED]) + (" and more" if len(request_ids) > MAX_NAMED else "")
+    count = count_text(len(request_ids), "picture")
+    return f"{count} tagged both accepted and rejected, where the later tag counts: {named}"
 
 
 def sitting_of(desk: Desk, made: Made, journal: Journal) -> tuple[Sitting, tuple[Verdict, ...]]:
@@ -135,7 +150,7 @@ def review(desk: Desk, frozen: Frozen, batch: Batch) -> Review:
     if not batch.made:
         return _reviewed(folder, batch, (), Journal(said={}, boxes={}), None)
     made = _made(desk, folder, batch)
-    journal = collect(desk, made.pictures)
+    journal = _collect_again(desk, made.pictures)
     sitting, taught = sitting_of(desk, made, journal)
     verdicts = [_override(verdict, journal.said) for verdict in taught]
     desk.board().publish_verdicts(verdicts)

@@ -2,18 +2,23 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from curation.documents import Origin
 from curation.results import Judged, pairs_found, prediction_field
 from training.boxes import Floats, Texts
+from training.errors import DataError
 from training.fields import TAG_PREFIX, Fields
 
 LABELS = "ground_truth"
 ORIGIN_FIELDS = ("split", "request_id", "brief_id", "finding_id", "backend", "verified")
 """They say where a sample came from; the App shows them and cannot change them."""
 TEXT_FIELDS = (*ORIGIN_FIELDS, "verdict", "verdict_reason", "reviewer")
+SELECTION_FIELDS = ("selection", "picked_for", "reason")
+"""Of photos to label: the number of their selection, the finding or kind that they were picked for, and why."""
 MEAN_AP = "curate_mean_ap"
 
 
@@ -26,6 +31,7 @@ def declare_fields(dataset: Any) -> None:
     dataset.media_type = "image"
     for name in TEXT_FIELDS:
         dataset.add_sample_field(name, fo.StringField, read_only=name in ORIGIN_FIELDS)
+    declare_selection(dataset)
     _declare_boxes(dataset, LABELS)
     for name in ("visible_share", "judge_score"):
         dataset.add_sample_field(f"{LABELS}.detections.{name}", fo.FloatField)
@@ -35,6 +41,41 @@ def declare_fields(dataset: Any) -> None:
     dataset.create_index("request_id")
     for name in ("source_ids", "repairs"):
         dataset.add_sample_field(name, fo.ListField, subfield=fo.StringField, read_only=True)
+
+
+def declare_selection(dataset: Any) -> None:
+    """Declare what photos to label carry; raises `DataError` where photos brought a field of such a name before."""
+    import fiftyone as fo
+
+    for name in SELECTION_FIELDS:
+        known = dataset.get_field(name)
+        if known is None:
+            dataset.add_sample_field(name, fo.StringField, read_only=True)
+        elif not _is_of_selections(name, known):
+            hint = f"rename it: dataset.rename_sample_field({name!r}, {name + '_of_photo'!r}) in Python with FiftyOne"
+            raise DataError(f"photos have a field {name!r} of their own, so a selection cannot be shown", hint=hint)
+
+
+def _is_of_selections(name: str, field: Any) -> bool:
+    return name in SELECTION_FIELDS and field.read_only
+
+
+def declare_review(dataset: Any) -> None:
+    """Declare what a review writes on samples: the App drops from a sample what is not declared when it saves one."""
+    import fiftyone as fo
+
+    if not dataset.has_field("review"):
+        dataset.add_sample_field("decisions", fo.ListField, subfield=fo.DictField, read_only=True)
+        dataset.add_sample_field("review", fo.DictField, read_only=True)
+
+
+def offer_annotation(dataset: Any) -> None:
+    """Let people correct boxes and classes in the App, with the classes of the dataset."""
+    schema = dataset.generate_label_schemas(LABELS, scan_samples=False)
+    schema |= {"classes": list(dataset.default_classes), "component": "dropdown"}
+    schema["attributes"] = []  # ours are not for people to change
+    dataset.set_label_schemas(dataset.label_schemas | {LABELS: schema})
+    dataset.active_label_schemas = [LABELS]
 
 
 def _declare_boxes(dataset: Any, field: str) -> None:
@@ -49,7 +90,8 @@ def user_fields(dataset: Any) -> list[str]:
 
     simple = dataset.get_field_schema(ftype=(fo.StringField, fo.BooleanField, fo.IntField, fo.FloatField))
     counts = {f"{key}_{count}" for key in dataset.list_evaluations() for count in ("tp", "fp", "fn")}
-    return [name for name in simple if name not in {*TEXT_FIELDS, "filepath", *counts}]
+    ours = {*TEXT_FIELDS, "filepath", *counts}
+    return [name for name, field in simple.items() if name not in ours and not _is_of_selections(name, field)]
 
 
 def declare_user_fields(dataset: Any, fields: Fields) -> dict[str, Texts | Floats]:
@@ -89,6 +131,12 @@ def remember_classes(dataset: Any, classes: Sequence[str]) -> None:
     new = [name for name in classes if name not in known]
     if new:
         dataset.default_classes = known + new
+
+
+def origin_of(dataset: Any, root: Path) -> Origin:
+    """Give what samples that are inserted now share; the time is of the clock that FiftyOne's own updates go by."""
+    now = dataset._sample_collection.database.command("hello")["localTime"]
+    return Origin(dataset._doc.id, root, now)
 
 
 def follow_move(dataset: Any, root: str) -> None:

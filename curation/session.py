@@ -26,12 +26,12 @@ from curation.connection import failures_named
 from curation.mongod import STARTER
 from curation.plugin import keys, sitting
 from curation.plugin.decisions import TOUCHED
-from curation.schema import LABELS
+from curation.schema import declare_review, offer_annotation
 from curation.store import Store
 from training.errors import CurateError
 from training.files import make_folder, write_bytes, writing_failed
 
-What = Literal["pictures", "findings", "labels"]
+What = Literal["pictures", "findings", "labels", "photos"]
 WORKSPACE = "curate"
 FIRST_PORT, TRIED_PORTS = 5151, 50
 PATIENCE_S = 180.0
@@ -109,7 +109,7 @@ def open_session(
     declare_review(store.dataset)
     publish_stories(store.dataset, stories or {})
     view = publish_queue(store.dataset, what, queue_ids, at_random=at_random)
-    _offer_annotation(store.dataset)
+    offer_annotation(store.dataset)
     _save_layout(store.dataset)
     begun = {"_id": uuid.uuid4().hex, "what": what, "reviewer": reviewer, **(about or {})}
     sitting.begin_sitting(store.dataset, begun)
@@ -128,15 +128,6 @@ def install_plugin(plugins_dir: Path) -> None:
             write_bytes(target / name, (source / name).read_bytes())
     except OSError as error:
         raise writing_failed(target, error) from error
-
-
-def declare_review(dataset: Any) -> None:
-    """Declare what a review writes on samples: the App drops from a sample what is not declared when it saves one."""
-    import fiftyone as fo
-
-    if not dataset.has_field("review"):
-        dataset.add_sample_field("decisions", fo.ListField, subfield=fo.DictField, read_only=True)
-        dataset.add_sample_field("review", fo.DictField, read_only=True)
 
 
 @failures_named()
@@ -180,25 +171,16 @@ def _write(dataset: Any, changes: Sequence[tuple[dict[str, Any], dict[str, Any]]
         dataset._sample_collection.bulk_write(updates, ordered=False)
 
 
-def _offer_annotation(dataset: Any) -> None:
-    """Let people correct boxes and classes in the App, with the classes of the dataset."""
-    schema = dataset.generate_label_schemas(LABELS, scan_samples=False)
-    schema |= {"classes": list(dataset.default_classes), "component": "dropdown"}
-    schema["attributes"] = []  # ours are not for people to change
-    dataset.set_label_schemas(dataset.label_schemas | {LABELS: schema})
-    dataset.active_label_schemas = [LABELS]
-
-
 def _save_layout(dataset: Any) -> None:
-    """Save the workspace, and fold away most of the sidebar unless somebody has arranged it."""
+    """Save the workspace, and fold away what people need not see of the sidebar unless they have unfolded it."""
     import fiftyone as fo
 
-    if dataset.app_config.sidebar_groups is None:
-        groups = fo.DatasetAppConfig.default_sidebar_groups(dataset)
-        for group in groups:
+    groups = dataset.app_config.sidebar_groups or fo.DatasetAppConfig.default_sidebar_groups(dataset)
+    for group in groups:
+        if group.expanded is None:
             group.expanded = group.name in {"tags", "labels"}
-        dataset.app_config.sidebar_groups = groups
-        dataset.save()
+    dataset.app_config.sidebar_groups = groups
+    dataset.save()
 
     samples = fo.Panel(type="Samples", component_id="Samples", pinned=True)
     curate = fo.Panel(type="curate", component_id="curate", pinned=True)

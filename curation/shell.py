@@ -184,7 +184,7 @@ def next_command(state: dict[str, Any]) -> str:
     if not state["rounds"] or state["rounds"][-1]["decision"]:
         return "run"
     steps = state["rounds"][-1]["steps"]
-    waiting = (("evaluate", "evaluate"), ("analyze", "analyze"), ("generate", "generate"), ("review", "review --auto"))
+    waiting = (("evaluate", "evaluate"), ("analyze", "analyze"), ("generate", "generate"), ("review", "review"))
     return next((command for step, command in waiting if steps[step] != "done"), "retrain")
 
 
@@ -212,8 +212,9 @@ def say_now(text: str) -> None:
 
 
 def say_next(folder: Path, command: str) -> None:
-    """Print the next command to type."""
-    say(f"\nnext: {placed(folder, command)}")
+    """Print the next command to type; before that of a review, the one that goes without a person."""
+    alone = f"without a person: {placed(folder, 'review --auto')}\n" if command == "review" else ""
+    say(f"\n{alone}next: {placed(folder, command)}")
 
 
 def _print_error(error: CurateError) -> None:

@@ -11,7 +11,7 @@ from curation.brief import Words, make_briefs
 from curation.compare import Contender
 from curation.consultation import Consulted
 from curation.desk import Board, Desk, Frozen
-from curation.journal import note_settled
+from curation.journal import note_settled, read_journal
 from curation.judging import Studied, judge, judge_arms, load_judged
 from curation.ledger import Ledger, RoundFolder
 from curation.records import (
@@ -182,7 +182,7 @@ def generate(desk: Desk, frozen: Frozen, planned: Plan, champion: ModelVersion) 
             hint="look at what the generator paints; no check is weakened to let such pictures through",
         )
     if pictures:
-        desk.board().publish_pictures(pictures)
+        desk.board().publish_pictures(pictures, read_journal(desk.ledger.root))
     return Batch(
         pictures=frozen.folder.save_lines("generate.pictures.jsonl", pictures),
         failures=frozen.folder.save_lines("generate.failures.jsonl", failures),

@@ -5,32 +5,33 @@ hundredth of the time of a `fo.Sample`. Photos and pictures are only ever insert
 twice changes nothing and a person's edit stays.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 from bson import ObjectId
-from pymongo import UpdateOne
+from pymongo import UpdateMany
 
 from curation.carried import Said, read_said
 from curation.collected import collect
 from curation.connection import failures_named
-from curation.decisions import Collected
+from curation.decisions import NOTHING_KNOWN, Collected, Journal, sample_as_left
 from curation.documents import (
     SYNTHETIC,
     Document,
-    Origin,
     Photos,
     photo_samples,
     photos_of,
-    picture_sample,
+    placed_update,
     read_boxes,
     read_images,
 )
 from curation.edited import read_finding_edits, read_kept_labels
+from curation.labelling import publish_selection, read_labelled, waiting_ids
 from curation.records import FindingEdit
 from curation.results import (
     Marks,
@@ -38,14 +39,17 @@ from curation.results import (
     evaluation_updates,
     judge,
     mark_updates,
-    verdict_update,
+    verdict_updates,
 )
+from curation.returned import Selected
 from curation.schema import (
     LABELS,
     declare_fields,
     declare_marks,
+    declare_review,
     declare_user_fields,
     follow_move,
+    origin_of,
     register_evaluation,
     remember_classes,
     save_evaluation,
@@ -92,14 +96,33 @@ class Store:
     ) -> int:
         """Insert the photos that are not there yet, with their labels, fields and tags; give their number.
 
-        `classes` are kept in their order, behind those that are known. `fields` have one value a photo.
+        One that is there without a split was selected for labelling: it becomes what would have been inserted. Any
+        other that is there stays. `classes` are kept in their order, behind those that are known. `fields` have one
+        value a photo.
         """
         remember_classes(self.dataset, classes)
         carried = declare_user_fields(self.dataset, fields or {})
         new = np.flatnonzero(~np.isin(images.id, list(self._ids())))
+        waiting = np.flatnonzero(np.isin(images.id, list(self._ids({"split": None, "request_id": None}))))
+        origin = origin_of(self.dataset, self.root)
         for rows in _chunks(new.tolist()):
-            self._insert(photo_samples(images, labels, np.array(rows), classes, self._origin(), carried))
-        return len(new)
+            self._insert(photo_samples(images, labels, np.array(rows), classes, origin, carried))
+        for rows in _chunks(waiting.tolist()):
+            samples = photo_samples(images, labels, np.array(rows), classes, origin, carried)
+            self._update(placed_update(sample) for sample in samples)
+        return len(new) + len(waiting)
+
+    def publish_selection(self, selected: Selected) -> int:
+        """Show the photos of a selection to people, in a saved view; give how many are new (`curation.labelling`)."""
+        return publish_selection(self.dataset, self.root, selected)
+
+    def read_labelled(self) -> list[dict[str, Any]]:
+        """Give the selected photos that people tagged `labelled`, as rows for `training.read_rows`."""
+        return read_labelled(self.dataset)
+
+    def waiting_for_labels(self) -> set[str]:
+        """Give the ids of the selected photos that were shown and are not taken in yet."""
+        return waiting_ids(self.dataset)
 
     def published_imports(self) -> set[int]:
         """Give the numbers of the imports whose photos were all published; photos may have been deleted since."""
@@ -112,11 +135,15 @@ class Store:
         self.dataset.save()
 
     @failures_named()
-    def publish_pictures(self, pictures: Iterable[SyntheticImage]) -> int:
-        """Insert the synthetic pictures that are not there yet, under their request ids; give their number."""
-        known, origin, count = self._ids(), self._origin(), 0
+    def publish_pictures(self, pictures: Iterable[SyntheticImage], journal: Journal = NOTHING_KNOWN) -> int:
+        """Insert the synthetic pictures that are not there yet, under their request ids; give their number.
+
+        They get the boxes and the decisions of `journal`: so a database that was made anew has what people did.
+        """
+        declare_review(self.dataset)
+        known, origin, count = self._ids(), origin_of(self.dataset, self.root), 0
         for part in _chunks(picture for picture in pictures if picture.request_id not in known):
-            self._insert([picture_sample(picture, origin) for picture in part])
+            self._insert([sample_as_left(picture, origin, journal) for picture in part])
             count += len(part)
         return count
 
@@ -206,12 +233,10 @@ class Store:
 
     @failures_named()
     def publish_verdicts(self, verdicts: Iterable[Verdict]) -> None:
-        """Tag pictures accepted or rejected, with the reason.
-
-        A rule's verdict does not touch a picture that a person has tagged otherwise since.
-        """
+        """Tag pictures accepted or rejected, with the reason, except where a person has done anything since."""
+        declare_review(self.dataset)
         for part in _chunks(verdicts):
-            self._update([verdict_update(verdict) for verdict in part])
+            self._update(verdict_updates(part))
 
     def settled_labels(self) -> frozenset[str]:
         """Give the ids of labels and predicted boxes that people said are to be suspected no more."""
@@ -229,18 +254,14 @@ class Store:
     def _collection(self) -> Any:
         return self.dataset._sample_collection
 
-    def _ids(self) -> set[str]:
-        return {str(sample["_id"]) for sample in self._collection.find({}, {"_id": 1})}
-
-    def _origin(self) -> Origin:
-        now = self._collection.database.command("hello")["localTime"]  # the clock that FiftyOne's own updates go by
-        return Origin(self.dataset._doc.id, self.root, now)
+    def _ids(self, query: Mapping[str, Any] = MappingProxyType({})) -> set[str]:
+        return {str(sample["_id"]) for sample in self._collection.find(query, {"_id": 1})}
 
     def _insert(self, samples: list[Document]) -> None:
         self._collection.insert_many(samples, ordered=False)
 
     def _update(self, updates: Iterable[Update]) -> None:
-        self._collection.bulk_write([UpdateOne(query, stages) for query, stages in updates], ordered=False)
+        self._collection.bulk_write([UpdateMany(query, stages) for query, stages in updates], ordered=False)
 
     def _refuse_synthetic_in_splits(self) -> None:
         held_out = ["val", "test"]

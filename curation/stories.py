@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from curation.wording import count_text, number_text
+from curation.wording import number_text
 from generation.records import DrawRequest, GenerationRequest, SyntheticImage, Verdict
 from training.boxes import BoxTable
 
@@ -44,7 +44,7 @@ def _lines(
 ) -> Iterator[str]:
     yield f"**made for** {_plain(words)}"
     added = [label.label for label in picture.labels if label.added]
-    counts = ", ".join(count_text(added.count(name), _plain(name)) for name in sorted(set(added)))
+    counts = ", ".join(f"{added.count(name)} × {_plain(name)}" for name in sorted(set(added)))
     yield f"**put in** {counts or 'nothing'}, by {picture.backend}"
     if isinstance(request, DrawRequest):
         yield f"**prompt** {_plain(request.prompt)}"
@@ -62,13 +62,13 @@ def _lines(
 
 
 def _seen(boxes: BoxTable, row: int, classes: Sequence[str]) -> str:
-    """Say what the champion sees in a picture: `2 cone (0.91, 0.40), 1 vest (0.33)`."""
+    """Say what the champion sees in a picture: `2 × cone (0.91, 0.40), 1 × vest (0.33)`."""
     rows = np.flatnonzero(boxes.image == row)
     found = []
     for number in np.unique(boxes.label[rows]).tolist():
         scores = np.sort(boxes.score[rows[boxes.label[rows] == number]])[::-1]
         shown = ", ".join(number_text(float(score), digits=2) for score in scores[:4])
-        found.append(f"{len(scores)} {_plain(classes[number])} ({shown}{', …' if len(scores) > 4 else ''})")
+        found.append(f"{len(scores)} × {_plain(classes[number])} ({shown}{', …' if len(scores) > 4 else ''})")
     return ", ".join(found) or "nothing"
 
 

@@ -1,6 +1,6 @@
 """What was imported, made and reviewed, in a few lines for a terminal."""
 
-from curation.imports import Import
+from curation.imports import Import, Returned
 from curation.records import Batch, Review
 from curation.wording import count_text, fit, printable
 from generation.batch import BatchResult
@@ -12,6 +12,8 @@ def import_lines(brought: Import, width: int) -> list[str]:
     total = sum(brought.photos.values())
     lines = [f"{brought.source} ({brought.format}): {total} photos ({counts}), {brought.objects} objects"]
     lines += [f"classes: {', '.join(brought.classes)}", *brought.notes]
+    if brought.returned:
+        lines += _returned_lines(brought.returned)
     if brought.refused:
         lines.append(f"not used: {count_text(len(brought.refused), 'item')}, listed in data/imports")
         lines += [f"  {item.file}{f':{item.line}' if item.line else ''}: {item.reason}" for item in brought.refused[:4]]
@@ -22,6 +24,19 @@ def import_lines(brought: Import, width: int) -> list[str]:
         for item in blindest
     ]
     return [fit(printable(line), width) for line in lines]
+
+
+def _returned_lines(back: Returned) -> list[str]:
+    """Say what came back for labelling, and what nobody touched."""
+    numbers = ", ".join(map(str, back.selections))
+    into = ", ".join(f"{count} into {split}" for split, count in back.into.items() if count)
+    which = f"selection{'s' if len(back.selections) > 1 else ''} {numbers}"
+    lines = [f"of {which}: {count_text(back.photos, 'photo')} back ({into}), labelled by {back.by}"]
+    if back.prelabels:
+        lines.append(f"pre-labels that nobody touched: {back.untouched} of {back.prelabels}")
+    if back.untouched_photos:
+        lines.append(f"photos that came back as they went out: {back.untouched_photos} of {back.photos}")
+    return lines
 
 
 def batch_lines(batch: Batch, width: int) -> list[str]:

@@ -19,7 +19,7 @@ from curation.demo import FILE_COUNT, demo_files
 from curation.desk import Desk
 from curation.doctor import database_uri, gpu_count
 from curation.gather import gather
-from curation.imports import Import, first_import, imports_of, placed, publish, take_in
+from curation.imports import Import, first_import, imports_of, publish, take_in
 from curation.ledger import CONFIG_NAME, Ledger
 from curation.lock import holding
 from curation.painters import Painters, Permissions, Weights
@@ -38,10 +38,13 @@ from training.boxes import BoxTable, ImageTable
 from training.child import run_child
 from training.detector import Detector
 from training.errors import UsageError
-from training.files import make_folder, write_bytes, write_text
+from training.files import digest_of, digest_of_file, make_folder, write_bytes, write_text
+from training.records import FileRef
 from training.registry import Registry
 from training.source import Format, Source, check_usable
 from training.splits import assign_splits
+from training.tables import load_table, save_table
+from training.unlabelled import KnownPhotos, Unlabelled
 
 MAX_SILENCE_S = 900.0  # a single step on a slow machine may take minutes; nothing takes this long
 TITLES = {"fit": "training", "predict": "predicting", "embed": "embedding", "inspect": "loading weights"}
@@ -104,6 +107,7 @@ def desk_of(
             warn=warn,
             look_at=partial(_look_at, root),
             embed=detector.embed,
+            read_pool=partial(_read_pool, root),
             read_photo=lambda images, row: dataset.read_pixels(root / str(images.path[row])),
             encode_jpeg=dataset.encode_jpeg,
             interview=_interview(config.llm) if may_ask else None,
@@ -128,7 +132,7 @@ def init(
         raise taken
     if model and not model.is_file():
         raise UsageError(f"{model} is no file", hint="give the path of the detector's .pt file")
-    found = _read(source, format, allow_bad=allow_bad)
+    found = read_labelled(source, format, allow_bad=allow_bad)
     make_folder(folder)
     with holding(folder.resolve(), "curate init", time.time):  # noqa: TID251
         if imports_of(folder):
@@ -159,23 +163,6 @@ def draw_demo(folder: Path) -> None:
             write_bytes(drawn / name, data)
             progress(number, FILE_COUNT, "files")
     init(folder, str(drawn), format="yolo", drawn=True, settings=DEMO_SETTINGS)
-
-
-def add(ledger: Ledger, source: str, *, format: Format | None, allow_bad: bool) -> Import:  # noqa: A002
-    """Bring more photos: those without a split go into train, and by a fixed share into val and test."""
-    found = _read(source, format, allow_bad=allow_bad)
-    first_import(ledger.root)
-    earlier = imports_of(ledger.root)
-    return take_in(
-        ledger.root,
-        found,
-        assign_splits(found.photos, placed=placed(ledger.root, earlier)),
-        earlier=earlier,
-        dataset=earlier[0].dataset,
-        name=Path(source).name,
-        drawn=False,
-        model=None,
-    )
 
 
 def write_report(ledger: Ledger) -> Path:
@@ -226,18 +213,36 @@ def detector_of(root: Path, registry: Registry, profile: Profile) -> Detector:
     )
 
 
-def _read(source: str, format: Format | None, *, allow_bad: bool) -> Source:  # noqa: A002
-    with progress_of("reading photos", clock=time.monotonic) as progress:
-
-        def count(done: int, total: int) -> None:
-            progress(done, total, "")
-
+def read_labelled(source: str, format: Format | None, *, allow_bad: bool) -> Source:  # noqa: A002
+    """Read labelled photos of a folder or of a dataset of FiftyOne's."""
+    with _reading() as count:
         if source.startswith(foreign.PREFIX):
             found = dataset.read_rows(foreign.read_rows(source.removeprefix(foreign.PREFIX)), count)
         else:
             found = dataset.read_source(Path(source), format, count)
     check_usable(found, allow_bad=allow_bad)
     return found
+
+
+def _read_pool(root: Path, source: str) -> Unlabelled:
+    """Read unlabelled photos; those that were read before are known by name, size and time."""
+    path = root / "scratch" / f"pool-{digest_of(source)}.npz"
+    known = None
+    if path.is_file():
+        known = load_table(path, KnownPhotos, FileRef(name=path.name, digest=digest_of_file(path)))
+    with _reading() as count:
+        if source.startswith(foreign.PREFIX):
+            found = dataset.read_paths(foreign.read_paths(source.removeprefix(foreign.PREFIX)), count, known)
+        else:
+            found = dataset.read_unlabelled(Path(source), count, known)
+    save_table(path, found.known)
+    return found
+
+
+@contextmanager
+def _reading() -> Iterator[Callable[[int, int], None]]:
+    with progress_of("reading photos", clock=time.monotonic) as progress:
+        yield lambda done, total: progress(done, total, "")
 
 
 def _board(root: Path, brought: Sequence[Import], stack: ExitStack) -> Store:

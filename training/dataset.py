@@ -19,17 +19,22 @@ from training.read_rows import read_rows
 from training.read_voc import has_voc, read_voc
 from training.read_yolo import read_yolo
 from training.source import BadItem, Format, Source
+from training.unlabelled import KnownPhotos, Unlabelled, read_paths, read_unlabelled
 from training.yolo_yaml import find_yaml
 
 __all__ = [
+    "KnownPhotos",
     "Pixels",
     "Progress",
+    "Unlabelled",
     "YoloPicture",
     "difference_hash",
     "encode_jpeg",
+    "read_paths",
     "read_pixels",
     "read_rows",
     "read_source",
+    "read_unlabelled",
     "write_yolo_folder",
 ]
 

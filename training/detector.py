@@ -55,11 +55,18 @@ class Detector:
         return version
 
     def predict(
-        self, models: Sequence[ModelVersion], images: ImageTable, rows: Ints, classes: Sequence[str]
+        self,
+        models: Sequence[ModelVersion],
+        images: ImageTable,
+        rows: Ints,
+        classes: Sequence[str],
+        *,
+        flipped: bool = False,
     ) -> list[BoxTable]:
         """Predict with each model on photos; classes are matched by name, and what the data does not know is left out.
 
-        Models that were trusted when they were brought are loaded apart from those that were not.
+        Models that were trusted when they were brought are loaded apart from those that were not. `flipped` shows the
+        models every photo mirrored left to right; their boxes lie in the photo as it is, and their ids are others.
         """
         found: dict[str, BoxTable] = {}
         for trusted in (False, True):
@@ -67,31 +74,43 @@ class Detector:
                 model.model_id: model for model in models if model.trusted == trusted and model.model_id not in found
             }
             if alike:
-                found |= self._predict(list(alike), images, rows, classes, trusted=trusted)
+                found |= self._predict(list(alike), images, rows, classes, trusted=trusted, flipped=flipped)
         return [found[model.model_id] for model in models]
 
     def _predict(
-        self, model_ids: Sequence[str], images: ImageTable, rows: Ints, classes: Sequence[str], *, trusted: bool
+        self,
+        model_ids: Sequence[str],
+        images: ImageTable,
+        rows: Ints,
+        classes: Sequence[str],
+        *,
+        trusted: bool,
+        flipped: bool,
     ) -> dict[str, BoxTable]:
         request = {
             "weights": [str(self.registry.weights(model_id)) for model_id in model_ids],
             "images": [str(self.root / str(path)) for path in images.path[rows]],
             "imgsz": self.imgsz,
             "device": self.device,
+            "flipped": flipped,
         }
         folder = self._scratch("predict")
         names = self.run("predict", request, folder, trusted=trusted)["names"]
         raw = [self.read_raw(folder / f"boxes-{number}.npz") for number in range(len(model_ids))]
         shutil.rmtree(folder, ignore_errors=True)
+        how = ["flipped"] if flipped else []
         return {
-            model_id: _boxes_of(model_id, boxes, own_names, images, rows, classes)
+            model_id: _boxes_of([model_id, *how], boxes, own_names, images, rows, classes)
             for model_id, boxes, own_names in zip(model_ids, raw, names, strict=True)
         }
 
-    def embed(self, model: ModelVersion, images: ImageTable, boxes: BoxTable) -> Vectors:
+    def embed(
+        self, model: ModelVersion, images: ImageTable, boxes: BoxTable, *, side_px: int = EMBED_SIDE_PX
+    ) -> Vectors:
         """Give the model's own view of each box (n, d), in the order of the table: like objects lie near each other.
 
         d is the number of channels before the model's head, 0 where there is no box. Each photo is read once.
+        `side_px` is the side of a crop.
         """
         if not len(boxes):
             return np.zeros((0, 0), np.float32)
@@ -101,7 +120,7 @@ class Detector:
             "weights": str(self.registry.weights(model.model_id)),
             "images": [str(self.root / str(path)) for path in images.path[rows]],
             "boxes": [part.tolist() for part in np.split(boxes.xyxy[order], first[1:])],
-            "imgsz": EMBED_SIDE_PX,
+            "imgsz": side_px,
             "device": self.device,
         }
         folder = self._scratch("embed")
@@ -120,15 +139,23 @@ class Detector:
 
 
 def _boxes_of(
-    model_id: str, raw: RawBoxes, own_names: Sequence[str], images: ImageTable, rows: Ints, classes: Sequence[str]
+    origin: Sequence[str],
+    raw: RawBoxes,
+    own_names: Sequence[str],
+    images: ImageTable,
+    rows: Ints,
+    classes: Sequence[str],
 ) -> BoxTable:
-    """Give boxes of the data's classes with ids; what has no class there or no area is left out."""
+    """Give boxes of the data's classes with ids; what has no class there or no area is left out.
+
+    `origin` is the model's id, and how it was shown the photos where that was not the usual way; ids follow from it.
+    """
     number_of = np.array([classes.index(name) if name in classes else -1 for name in own_names], np.int64)
     label = number_of[raw.label]
     kept = np.flatnonzero((label >= 0) & (raw.xyxy[:, :2] < raw.xyxy[:, 2:]).all(axis=1))
     photos = images.id[rows][raw.image[kept]].tolist()
     return BoxTable(
-        id=np.array([digest_of([model_id, *found]) for found in zip(photos, kept.tolist(), strict=True)], "<U24"),
+        id=np.array([digest_of([*origin, *found]) for found in zip(photos, kept.tolist(), strict=True)], "<U24"),
         image=rows[raw.image[kept]],
         label=label[kept],
         xyxy=raw.xyxy[kept],

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.boxes import RawBoxes
+from training.boxes import Floats, RawBoxes
 from training.checkpoint import load, state_digest, wants_memory
 from training.child import INTEGRATIONS, die_with_parent, told
 from training.crops import Pixels, square_crops
@@ -42,7 +42,11 @@ def inspect(request: dict[str, Any], _folder: Path, _say: Say) -> dict[str, Any]
 
 
 def predict(request: dict[str, Any], folder: Path, say: Say) -> dict[str, Any]:
-    """Predict with several models on the same photos; the boxes of the k-th are left in `boxes-k.npz`."""
+    """Predict with several models on the same photos; the boxes of the k-th are left in `boxes-k.npz`.
+
+    Where the request says `flipped`, the models see every photo mirrored left to right, and their boxes are mirrored
+    back, so that they lie where the objects are.
+    """
     names = []
     total = len(request["weights"]) * len(request["images"])
     for number, weights in enumerate(request["weights"]):
@@ -54,11 +58,18 @@ def predict(request: dict[str, Any], folder: Path, say: Say) -> dict[str, Any]:
             boxes = result.boxes.cpu().numpy()
             columns["image"].append(np.full(len(boxes), row, np.int64))
             columns["label"].append(boxes.cls.astype(np.int64))
-            columns["xyxy"].append(np.clip(boxes.xyxyn.astype(np.float64).reshape(-1, 4), 0, 1))
+            xyxy = np.clip(boxes.xyxyn.astype(np.float64).reshape(-1, 4), 0, 1)
+            columns["xyxy"].append(_mirrored(xyxy) if request.get("flipped") else xyxy)
             columns["score"].append(boxes.conf.astype(np.float64))
             say(number * len(request["images"]) + row + 1, total, "photos")
         _save_columns(folder / f"boxes-{number}.npz", columns)
     return {"names": names}
+
+
+def _mirrored(xyxy: Floats) -> Floats:
+    """Give boxes as they lie in the mirror image; (n, 4) → (n, 4)."""
+    x1, y1, x2, y2 = xyxy.T
+    return np.stack([1 - x2, y1, 1 - x1, y2], axis=1)
 
 
 def _save_columns(path: Path, columns: dict[str, list[Any]]) -> None:
@@ -143,8 +154,9 @@ def _in_words(error: Exception, folder: Path) -> CurateError | None:
 
 def _results(model: Any, paths: list[str], request: dict[str, Any]) -> Iterator[Any]:
     for start in range(0, len(paths), PREDICT_BATCH):
+        batch = paths[start : start + PREDICT_BATCH]
         yield from model.predict(
-            paths[start : start + PREDICT_BATCH],
+            _mirror_images(batch) if request.get("flipped") else batch,
             stream=True,
             batch=PREDICT_BATCH,
             imgsz=request["imgsz"],
@@ -154,6 +166,10 @@ def _results(model: Any, paths: list[str], request: dict[str, Any]) -> Iterator[
             save=False,
             verbose=False,
         )
+
+
+def _mirror_images(paths: list[str]) -> list[Pixels]:
+    return [np.ascontiguousarray(read_pixels(Path(path))[:, ::-1]) for path in paths]
 
 
 def _take_standard_output() -> Say:

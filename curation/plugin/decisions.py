@@ -2,10 +2,12 @@
 
 A decision is only ever appended to the sample's list `decisions`, numbered by its place; `undo` is one more entry,
 which names the number that it takes back. What people see, tags and verdict, is computed from the list by the server in
-the same update, so two reviewers at once lose nothing. A tag that was set by hand since is first taken into the list.
+the same update, so two reviewers at once lose nothing. A tag that was set by hand since is first taken into the list;
+of two, the later: FiftyOne appends a tag to those that are there.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 Document = dict[str, Any]
@@ -21,13 +23,9 @@ MAX_REASON = 200
 
 # FiftyOne's App writes whole samples back, guarded by this time alone, which has milliseconds: so it must always grow.
 TOUCHED: Document = {"$max": ["$$NOW", {"$add": [{"$ifNull": ["$last_modified_at", "$$NOW"]}, 1]}]}
-TAGGED: Document = {
-    "$setDifference": [
-        {"$setIntersection": [{"$ifNull": ["$tags", []]}, [ACCEPTED, REJECTED]]},
-        [{"$ifNull": ["$verdict", ""]}],
-    ]
-}
-"""What the tags say other than the verdict; one value where somebody decided by hand since."""
+_SAID_BY_TAG: Document = {"$and": [{"$in": ["$$this", [ACCEPTED, REJECTED]]}, {"$ne": ["$$this", "$verdict"]}]}
+TAGGED: Document = {"$slice": [{"$filter": {"input": {"$ifNull": ["$tags", []]}, "cond": _SAID_BY_TAG}}, -1]}
+"""What the last tag says other than the verdict; one value where somebody decided by hand since, else none."""
 _LISTED: Document = {"$ifNull": ["$decisions", []]}
 _BY_HAND: Document = {
     "number": {"$size": _LISTED},
@@ -68,6 +66,28 @@ def undo_stages(*, reviewer: str) -> list[Document]:
     appended = {"$concatArrays": ["$decisions", [entry]]}
     last = {"$cond": [{"$eq": [{"$size": "$_mine"}, 0]}, "$decisions", appended]}
     return [_take_in_tags(), {"$set": {"_mine": mine}}, {"$set": {"decisions": last}}, {"$unset": "_mine"}, *_show()]
+
+
+def decided_fields(said: Sequence[tuple[str, bool, str, datetime]]) -> Document:
+    """Give what a sample has after these decisions: reviewer, whether they accepted, reason and time; all stand."""
+    entries = [
+        {"number": number, "verdict": ACCEPTED if yes else REJECTED, "reviewer": who, "reason": reason, "at": at}
+        for number, (who, yes, reason, at) in enumerate(said)
+    ]
+    last = entries[-1]
+    shown = {"verdict": last["verdict"], "verdict_reason": last["reason"], "reviewer": last["reviewer"]}
+    return {"decisions": entries, "review": {"decided": True}} | shown
+
+
+def take_in_stages() -> list[Document]:
+    """Give the update that takes what somebody decided by tag into the list, and shows it."""
+    return [_take_in_tags(), *_show()]
+
+
+def by_tag(tags: Sequence[str], verdict: str | None) -> str | None:
+    """Say what somebody decided by tag since, as `TAGGED` does; None where nobody did."""
+    said = [tag for tag in tags if tag in (ACCEPTED, REJECTED) and tag != verdict]
+    return said[-1] if said else None
 
 
 def standing(decisions: Sequence[Document]) -> list[Document]:

@@ -12,6 +12,7 @@
     k: ["keep_label"],
     f: ["set_suggested"],
     x: ["delete_label"],
+    l: ["labelled"],
     1: ["reject", { reason: "wrong class" }],
     2: ["reject", { reason: "box does not fit" }],
     3: ["reject", { reason: "extra object" }],

@@ -10,6 +10,10 @@ Boxes and classes are corrected in the tab Annotate of an open picture.""",
     "findings": """\
 n          next photo of the evidence
 Confirm, dismiss or change findings in the panel Curate; "Show its evidence" leaves only its photos.""",
+    "photos": """\
+l          labelled: all its labels are right   u   undo
+n          next photo to label
+Boxes and classes are corrected in the tab Annotate of an open photo; then mark it as labelled (l).""",
     "labels": """\
 k          keep: the label is right     u   undo
 f          set what is suggested        n   next photo with a suspected label
@@ -23,6 +27,7 @@ MARKDOWN = {
         "**3** extra object · **4** looks unreal · **5** too small"
     ),
     "findings": "**n** next photo",
+    "photos": "**l** labelled · **u** undo · **n** next",
     "labels": "**k** keep · **f** set what is suggested · **x** delete · **u** undo · **n** next",
 }
 END = '"End the session" is in the panel Curate.'

@@ -10,7 +10,7 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from curation.plugin import label_operators, sitting
+from curation.plugin import label_operators, photo_operators, sitting
 from curation.plugin.acting import PICTURES, button, is_about, open_next, refresh, reviewer_of, running, targets_of
 from curation.plugin.decisions import (
     ACCEPTED,
@@ -102,12 +102,14 @@ class Undo(foo.Operator):  # type: ignore[misc]
 
     def resolve_placement(self, ctx: Any) -> Any:
         """Put a button beside the open picture."""
-        return button(ctx, "Undo (u)", "undo", whats=(*PICTURES, "labels"))
+        return button(ctx, "Undo (u)", "undo", whats=(*PICTURES, "labels", "photos"))
 
     def execute(self, ctx: Any) -> Document:
         """Take back, and show the picture again."""
         if running(ctx)["what"] == "labels":
             return label_operators.take_back(ctx)
+        if running(ctx)["what"] == "photos":
+            return photo_operators.take_back(ctx)
         if not is_about(ctx, *PICTURES):
             return {"count": 0}
         reviewer, targets = reviewer_of(ctx), targets_of(ctx)
@@ -133,7 +135,7 @@ class Next(foo.Operator):  # type: ignore[misc]
 
     def resolve_placement(self, ctx: Any) -> Any:
         """Put a button beside the open picture."""
-        return button(ctx, "Next (n)", "skip_next", whats=(*PICTURES, "labels", "findings"))
+        return button(ctx, "Next (n)", "skip_next", whats=(*PICTURES, "labels", "findings", "photos"))
 
     def execute(self, ctx: Any) -> Document:
         """Open it."""
@@ -175,4 +177,13 @@ def decide(ctx: Any, verdict: str, *, reason: str) -> Document:
     return {"count": count}
 
 
-OPERATORS = (Accept, Reject, ExtraObject, Undo, Next, EndSession, *label_operators.OPERATORS)
+OPERATORS = (
+    Accept,
+    Reject,
+    ExtraObject,
+    Undo,
+    Next,
+    EndSession,
+    *label_operators.OPERATORS,
+    *photo_operators.OPERATORS,
+)

@@ -17,11 +17,16 @@ URI = "@curate/review"
 NOBODY = "*Open or select a picture to see why it is here.*"
 UNTOLD = "*Nothing is written about this picture.*"
 PICTURE_BUTTONS = (("accept", "Accept"), ("extra_object", "Extra"), ("undo", "Undo"), ("next", "Next"))
+PHOTO_BUTTONS = (("labelled", "Labelled"), ("undo", "Undo"), ("next", "Next"))
 LABEL_BUTTONS = (
     *(("keep_label", "Keep"), ("set_suggested", "Set suggested"), ("delete_label", "Delete")),
     *(("undo", "Undo"), ("next", "Next")),
 )
-SHOWN_FIELDS = {"labels": [label_edits.LABELS, label_edits.SUSPECTED], "findings": [label_edits.LABELS]}
+SHOWN_FIELDS = {
+    "labels": [label_edits.LABELS, label_edits.SUSPECTED],
+    "findings": [label_edits.LABELS],
+    "photos": [label_edits.LABELS],
+}
 """Boxes that are drawn at first; elsewhere as the App has them."""
 
 
@@ -90,6 +95,8 @@ class CuratePanel(foo.Panel):  # type: ignore[misc]
             body.md(story_of(ctx), name="story")
         elif what == "labels":
             self._draw_labels(body, ctx, now)
+        elif what == "photos":
+            self._draw_photos(body, ctx, now)
         else:
             self._draw_pictures(body, ctx, now)
         body.md(MARKDOWN[what], name="keys")
@@ -105,10 +112,22 @@ class CuratePanel(foo.Panel):  # type: ignore[misc]
             row.btn(name, label=label, on_click=f"{URI}/{name}", variant="outlined")
         row.btn("reject", label="Reject", on_click=f"{URI}/reject", prompt=True, variant="outlined")
 
+    def _draw_photos(self, body: Any, ctx: Any, now: Document) -> None:
+        left, queued = sitting.count_open(ctx.dataset, "photos")
+        ended = " · the session has ended" if now["ended"] else ""
+        body.md(
+            f"#### {queued - left} of {queued} {'photo' if queued == 1 else 'photos'} labelled{ended}", name="progress"
+        )
+        body.md(story_of(ctx), name="story")
+        row = body.h_stack("actions", gap=1)
+        for name, label in PHOTO_BUTTONS:
+            row.btn(name, label=label, on_click=f"{URI}/{name}", variant="outlined")
+
     def _draw_labels(self, body: Any, ctx: Any, now: Document) -> None:
         left, queued = sitting.count_open(ctx.dataset, "labels")
         ended = " · the session has ended" if now["ended"] else ""
-        body.md(f"#### {queued - left} of {queued} photos looked at{ended}", name="progress")
+        photos = "photo" if queued == 1 else "photos"
+        body.md(f"#### {queued - left} of {queued} {photos} looked at{ended}", name="progress")
         body.md(suspicions_text(ctx), name="story")
         row = body.h_stack("actions", gap=1)
         for name, label in LABEL_BUTTONS:

@@ -177,7 +177,9 @@ def queue_query(what: str) -> Document:
 
 
 def open_query(what: str) -> Document:
-    """Give the query of what is left to do in a queue: undecided pictures, open suspicions; evidence is never done."""
+    """Give the query of what is left to do in a queue: what is not decided or labelled; evidence is never done."""
+    if what == "photos":
+        return {**queue_query(what), "split": None, "tags": {"$ne": "labelled"}}
     if what == "labels":
         return {**queue_query(what), f"{SUSPECTED}.detections.0": {"$exists": True}}
     return queue_query(what) | ({} if what == "findings" else {"$expr": {"$not": [IS_DECIDED]}})

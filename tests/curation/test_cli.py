@@ -45,6 +45,8 @@ def test_every_command_explains_itself_with_examples(command: str) -> None:
         (["init", "ws", "--from", ".", "--model", "no.pt"], 2, "no.pt is no file"),
         (["review", "--auto", "--collect"], 2, "--auto and --collect do not go together"),
         (["review"], 2, "is not a workspace"),
+        (["add"], 2, "it is not clear what to add"),
+        (["select", "--pool", "photos"], 2, "is not a workspace"),
         (["report"], 2, "is not a workspace"),
     ],
 )

@@ -103,6 +103,13 @@ def test_an_older_decision_does_not_take_the_place_of_a_newer_one() -> None:
     assert take_over(known, entries((A, 0, "rejected", "tag", 3, True)), []).said[A].accepted
 
 
+def test_a_decision_after_a_tag_counts_also_where_the_tag_has_a_time_of_a_clock_that_is_ahead() -> None:
+    known = take_over(NOTHING, entries((A, 0, "accepted", "tag", 8, True)), [])
+    taken_in = (A, 0, "accepted", "tag", 9, True)  # its sample was written on since
+    found = take_over(known, entries(taken_in, (A, 1, "rejected", "ann", 5, True)), [])
+    assert (found.said[A].accepted, found.said[A].reviewer) == (False, "ann")
+
+
 def test_changed_boxes_keep_what_is_known_of_them_and_new_ones_are_added() -> None:
     first = digest_of([A, 0])
     found = edited([A], [(first, "vest", (0.2, 0.2, 0.4, 0.4)), ("f" * 24, "spill", (0.6, 0.6, 0.9, 0.9))], [A])
@@ -134,6 +141,15 @@ def test_collecting_twice_is_collecting_once_and_the_file_holds_it_all(
     assert take_over(once, found, [picture()]) == once
     write_journal(root, once)
     assert read_journal(root) == once
+
+
+def test_a_decision_that_was_taken_back_leaves_the_file_also_where_it_was_the_only_one(tmp_path: Path) -> None:
+    write_journal(tmp_path, NOTHING)
+    assert not (tmp_path / NAME).exists(), "nobody has decided yet"
+    write_journal(tmp_path, take_over(NOTHING, entries((A, 0, "accepted", "ann", 0, True)), []))
+    back = entries((A, 0, "accepted", "ann", 0, False), (A, 1, "undone", "ann", 1, False))
+    write_journal(tmp_path, take_over(read_journal(tmp_path), back, []))
+    assert read_journal(tmp_path) == NOTHING
 
 
 @pytest.mark.parametrize("text", ["{", '{"pictures": {}}', '{"pictures": {"a": true}, "boxes": {}}', "[]"])

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from curation.connection import connect
-from curation.foreign import read_rows
+from curation.foreign import read_paths, read_rows
 from curation.imports import publish, take_in
 from curation.store import Store
+from training.dataset import read_paths as read_pool
 from training.dataset import read_rows as read_photos
 from training.errors import DataError
 from training.splits import SplitPlan
@@ -66,6 +67,21 @@ def test_a_dataset_that_is_not_there_is_a_sentence_with_those_that_are(yard: str
     with pytest.raises(DataError, match="no dataset 'yart'") as caught:
         read_rows("yart")
     assert "yard" in caught.value.hint
+
+
+def test_the_photos_of_a_dataset_without_labels_can_be_read(database_uri: str, tmp_path: Path) -> None:
+    connect(database_uri, plugins_dir=tmp_path / "plugins")
+    import fiftyone as fo
+
+    paths = [str(tmp_path / name) for name in ("b.png", "a.png", "gone.png")]
+    for path in paths[:2]:
+        cv2.imwrite(path, np.zeros((60, 80, 3), np.uint8))
+    fo.Dataset("bare", persistent=True, overwrite=True).add_samples([fo.Sample(path) for path in paths])
+    named = read_paths("bare")
+    assert named == paths
+    pool = read_pool(named)
+    assert [str(photo.path) for photo in pool.photos] == paths[:2]
+    assert [(refusal.lost, refusal.kind) for refusal in pool.refusals] == [("photo", "cannot be read")]
 
 
 def test_fields_and_tags_come_through_the_workspace_into_its_own_dataset(

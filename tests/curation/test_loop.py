@@ -25,9 +25,10 @@ from generation.card import SIDES, CapabilityCard, CardRow
 from generation.records import Failure, PasteRequest, PictureLabel, SyntheticImage
 from tests.curation.said import collected
 from training.boxes import BoxTable, ImageTable, Ints
-from training.errors import CurateError, StepChanged
+from training.errors import CurateError, DataError, StepChanged
 from training.files import digest_of
 from training.records import Arm, Evaluation, FitSettings, ImageSet, ModelVersion
+from training.unlabelled import Unlabelled
 
 CLASSES = ("disc", "square")
 COUNTS = {"train": 24, "val": 60, "test": 60}
@@ -66,7 +67,7 @@ def looks(_images: ImageTable, labels: BoxTable) -> Looks:
     return Looks(grey, grey, grey, np.zeros(len(labels), np.int64), grey, grey, grey)
 
 
-def vectors(_model: ModelVersion, _images: ImageTable, labels: BoxTable) -> Vectors:
+def vectors(_model: ModelVersion, _images: ImageTable, labels: BoxTable, *, side_px: int = 64) -> Vectors:
     """To the detector, objects differ by class alone."""
     return np.repeat(labels.label[:, None], 4, axis=1).astype(np.float32)
 
@@ -120,15 +121,16 @@ class World:
             ledger=self.ledger, config=settings, profile=profile, registry=registry, board=lambda: self.board,
             predict=self.predict, train=self.train, produce=self.produce, first=self.given, network="tiny.yaml",
             card=self.card, warn=self.said.append, look_at=looks, embed=vectors,
-            read_photo=None, encode_jpeg=None, interview=None, chat=None,
+            read_pool=self.read_pool, read_photo=None, encode_jpeg=None, interview=None, chat=None,
         )  # type: ignore[arg-type]  # fmt: skip
 
     def version(self, model_id: str, classes: Sequence[str] = CLASSES) -> ModelVersion:
         return GIVEN.model_copy(update={"model_id": model_id, "classes": tuple(classes), "origin": "control"})
 
     def predict(
-        self, models: Sequence[ModelVersion], images: ImageTable, rows: Ints, classes: Sequence[str]
-    ) -> list[BoxTable]:
+        self, models: Sequence[ModelVersion], images: ImageTable, rows: Ints, classes: Sequence[str], *,
+        flipped: bool = False,
+    ) -> list[BoxTable]:  # fmt: skip
         """Find every disc; squares only with one model."""
         self.judged += [(model.model_id, str(images.split[rows[0]])) for model in models]
         if str(images.path[0]).startswith("pictures/"):
@@ -146,6 +148,9 @@ class World:
     ) -> ModelVersion:  # fmt: skip
         self.trained.append((arm, lessons, settings, tuple(classes)))
         return self.version(arm.name, classes)
+
+    def read_pool(self, source: str) -> Unlabelled:
+        raise DataError(f"{source} is not there", hint="name a folder")
 
     def card(self, _priors: Any, drawing: str) -> CapabilityCard:
         self.cards.append(drawing)
@@ -299,7 +304,7 @@ def test_a_round_that_has_looked_at_test_is_decided_by_its_look(world: World) ->
     assert decided(world.desk(settings))[1] == decision, "the look that was moved nowhere is no look too many"
     folder.redo("compare")
     world.judged.clear()
-    assert "looked at 1 times" in decided(world.desk(settings))[1].sentence
+    assert "looked at 1 time and" in decided(world.desk(settings))[1].sentence
     assert world.judged == [], "a second look was taken"
 
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation import session
+from curation import schema, session
 from curation.collected import Collected, collect, read_edits, update_unless_newer
 from curation.plugin import sitting
 from curation.plugin.decisions import ACCEPTED, BY_TAG, REASONS, REJECTED, UNDONE, decide_stages, standing, undo_stages
+from curation.schema import offer_annotation
 from curation.store import Store
 from generation.records import PictureLabel, SyntheticImage, Verdict
 from training.errors import CurateError
@@ -53,7 +54,7 @@ def board(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     store.dataset.default_classes = ["cone", "vest"]
     store.publish_pictures(PICTURES)
     session.install_plugin(store.root / "plugins")
-    session.declare_review(store.dataset)
+    schema.declare_review(store.dataset)
     session.publish_queue(store.dataset, "pictures", IDS[::-1])
     sitting.begin_sitting(store.dataset, {"_id": "s1", "what": "pictures", "reviewer": ANN})
     monkeypatch.setenv(sitting.ENV_SITTING, "s1")
@@ -326,11 +327,17 @@ def test_a_tag_set_by_hand_counts_and_is_taken_into_the_list_by_the_next_decisio
     assert collect(board.dataset).tagged_both_ways == ()
 
 
-def test_a_picture_tagged_both_ways_by_hand_is_listed_and_not_decided(board: Store) -> None:
-    both = {"$push": {"tags": {"$each": [ACCEPTED, REJECTED]}}}
+@pytest.mark.parametrize(
+    "order", [[ACCEPTED, REJECTED], [REJECTED, ACCEPTED]], ids=["rejected later", "accepted later"]
+)
+def test_of_two_tags_set_by_hand_the_later_counts_and_the_picture_is_listed(board: Store, order: list[str]) -> None:
+    both = {"$push": {"tags": {"$each": order}}}
     board.dataset._sample_collection.update_one({"request_id": IDS[0]}, both)
     found = collect(board.dataset)
-    assert (len(found.decisions), found.tagged_both_ways) == (0, (IDS[0],))
+    assert (counting(found), found.tagged_both_ways) == ({IDS[0]: (order[-1], BY_TAG)}, (IDS[0],))
+    assert sitting.progress_of(board.dataset, "pictures").decided == 1, "the panel says the same"
+    undo(board, reviewer=BOB)  # who has decided nothing: only what the tags say is taken in
+    assert shown(board)[:2] == ([order[-1]], order[-1])
 
 
 ACTS: dict[str, Callable[..., None]] = {"accept": accept, "reject": reject, "undo": undo}
@@ -364,7 +371,7 @@ def board_once(database_uri: str, tmp_path_factory: pytest.TempPathFactory) -> S
     connect(database_uri, plugins_dir=root / "plugins")
     opened = open_dataset("plugin_once", root=root)
     opened.publish_pictures(PICTURES)
-    session.declare_review(opened.dataset)
+    schema.declare_review(opened.dataset)
     return opened
 
 
@@ -469,6 +476,6 @@ def test_a_port_that_is_taken_is_passed_over() -> None:
 
 
 def test_people_are_offered_the_datasets_classes_for_boxes(board: Store) -> None:
-    session._offer_annotation(board.dataset)
+    offer_annotation(board.dataset)
     assert board.dataset.label_schemas["ground_truth"]["classes"] == ["cone", "vest"]
     assert board.dataset.active_label_schemas == ["ground_truth"]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curation import session
+from curation import schema, session
 from curation.edited import read_finding_edits
 from curation.edits import Wish, wishes_of
 from curation.finding_cards import MAX_CARDS, figures_of, finding_queue
@@ -58,7 +58,7 @@ def board(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Four photos and a sitting of Ann's on the findings of round 3."""
     store.publish_photos(IMAGES, TABLE, ["cone"])
     session.install_plugin(store.root / "plugins")
-    session.declare_review(store.dataset)
+    schema.declare_review(store.dataset)
     store.dataset._sample_collection.database[FINDING_EDITS].delete_many({})
     session.publish_queue(store.dataset, "findings", QUEUE.photo_ids)
     session.publish_stories(store.dataset, QUEUE.stories)

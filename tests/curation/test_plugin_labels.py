@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curation import session
+from curation import schema, session
 from curation.edited import publish_suspicions, read_kept_labels
 from curation.plugin import label_edits, sitting
 from curation.plugin.label_edits import DELETE, KEEP, SUGGESTED, SUSPECTED
@@ -68,7 +68,7 @@ def board(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Four photos, three with suspected labels, one of these of test; Ann's sitting."""
     store.publish_photos(IMAGES, TABLE, CLASSES)
     session.install_plugin(store.root / "plugins")
-    session.declare_review(store.dataset)
+    schema.declare_review(store.dataset)
     store.dataset._sample_collection.database[label_edits.LABEL_EDITS].delete_many({})
     publish(store, QUEUE)
     sitting.begin_sitting(store.dataset, {"_id": "s1", "what": "labels", "reviewer": ANN})

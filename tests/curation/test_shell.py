@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.shell import following, hints_for, placed
+from curation.shell import following, hints_for, next_command, placed, say_next
 from training.errors import CurateError
 
 WS = Path("my ws")
@@ -19,6 +19,10 @@ HINTS = {
     ),
     "a command that names the workspace itself": (
         Path("ws"), "make one: curate init DIR --from PATH", "make one: curate init DIR --from PATH",
+    ),
+    "two commands": (
+        Path("ws"), "curate review, or without a person: curate review --auto",
+        "curate review -C ws, or without a person: curate review -C ws --auto",
     ),
     "no command": (Path("ws"), "free some space", "free some space"),
     "an option alone": (Path("ws"), "leave --redo out; curate --help", "leave --redo out; curate --help"),
@@ -39,6 +43,19 @@ def test_commands_in_hints_carry_the_workspace_of_this_command(name: str) -> Non
 )
 def test_a_command_line_names_the_workspace_behind_the_command(command: str, line: str) -> None:
     assert placed(Path("ws"), command) == line
+
+
+def test_people_are_told_to_review_and_in_a_line_before_how_to_go_on_without_a_person(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    waits = dict.fromkeys(("evaluate", "analyze", "generate"), "done") | {"review": "waiting"}
+    command = next_command({"rounds": [{"decision": None, "steps": waits}]})
+    say_next(Path("ws"), command)
+    assert capsys.readouterr().out.splitlines() == [
+        "", "without a person: curate review -C ws --auto", "next: curate review -C ws",
+    ]  # fmt: skip
+    say_next(Path("ws"), "review --auto")
+    assert capsys.readouterr().out == "\nnext: curate review -C ws --auto\n"
 
 
 def test_what_follows_a_check_is_the_first_step_or_the_demonstration(tmp_path: Path) -> None:

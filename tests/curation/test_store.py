@@ -418,7 +418,8 @@ def test_a_verdict_is_a_tag_and_a_reason(store: Store) -> None:
     [
         pytest.param(None, ["accepted"], True, id="accepted before any verdict"),
         pytest.param(None, ["rejected"], False, id="rejected before any verdict"),
-        pytest.param(None, ["accepted", "rejected"], None, id="both: not decided"),
+        pytest.param(None, ["accepted", "rejected"], False, id="both: the later"),
+        pytest.param(None, ["rejected", "accepted"], True, id="both, the other way round"),
         pytest.param(None, [], None, id="no tag"),
         pytest.param(True, ["accepted"], None, id="as published"),
         pytest.param(True, ["rejected"], False, id="changed to rejected"),
@@ -448,8 +449,9 @@ def test_a_rule_does_not_override_a_person_who_was_not_collected_yet(store: Stor
         sample.save()
     store.publish_verdicts([verdict(number, accepted=True) for number in range(2)])
     assert list(decided_in(store).values()) == [False, False]
-    store.publish_verdicts([verdict(number, accepted=False, reviewer="somebody") for number in range(2)])
-    assert decided_in(store) == {}
+    store.publish_verdicts([verdict(number, accepted=False, reviewer="tag") for number in range(2)])
+    assert list(decided_in(store).values()) == [False, False]
+    store.dataset[picture(0).request_id].reload()
     assert store.dataset[picture(0).request_id].tags == [SYNTHETIC, "rejected"]
 
 

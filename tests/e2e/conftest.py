@@ -3,13 +3,19 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
 
+from tests.e2e.browser import new_page
 from training.files import write_bytes, write_text
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 CURATE = [str(Path(sys.executable).with_name("curate"))]
 CLASSES = ("disc", "square")
@@ -76,6 +82,13 @@ def draw_photos(folder: Path, counts: dict[str, int], *, seed: int) -> Path:
     splits = "".join(f"{split}: images/{split}\n" for split in counts)
     write_text(folder / "data.yaml", f"path: .\n{splits}names: [{', '.join(CLASSES)}]\n")
     return folder
+
+
+@pytest.fixture
+def page() -> Iterator["Page"]:
+    """Give a tab of a real browser."""
+    with new_page() as tab:
+        yield tab
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,10 @@
 """A review in the real FiftyOne App, by keys and mouse in a real browser, and what comes of it."""
 
-import importlib.util
 import json
-import os
-import re
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 
@@ -19,51 +13,14 @@ from curation.journal import read_journal
 from curation.ledger import RoundFolder
 from curation.mongod import running
 from curation.records import Batch, Review
+from tests.e2e.browser import NEEDED, address_of, open_first, opened, photograph
 from tests.e2e.conftest import CURATE, curate, own_environment
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-SLOW_MS = 60_000
 NARROW = 0.12  # width of the corrected box
-ID = re.compile(r"[?&]id=([0-9a-f]{24})")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: make browser"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed"),
-]
-
-
-@pytest.fixture
-def page() -> Iterator["Page"]:
-    """A tab of a real browser, which has seen FiftyOne's advertisement before."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        tab = browser.new_page(viewport={"width": 1400, "height": 800})
-        tab.add_init_script("localStorage.setItem('fiftyone-enterprise-tooltip-seen', 'true')")
-        tab.set_default_timeout(SLOW_MS)
-        yield tab
-        browser.close()
-
-
-def photograph(page: "Page", name: str, folder: Path) -> None:
-    page.wait_for_timeout(1500)  # for pictures to be drawn and notices to go
-    page.screenshot(path=Path(os.environ.get("CURATE_SCREENSHOTS", folder)) / f"{name}.png")
-
-
-def opened(page: "Page", before: str = "") -> str:
-    """Wait until another picture than the one before is open, and give its request id."""
-    page.wait_for_url(lambda url: (found := ID.search(url)) is not None and found[1] != before)
-    page.get_by_test_id("modal").or_(page.locator("[data-cy=modal]")).first.wait_for()
-    found = ID.search(page.url)
-    assert found is not None
-    return found[1]
+pytestmark = NEEDED
 
 
 def narrow_a_box(page: "Page", width: float) -> None:
@@ -89,7 +46,7 @@ def test_a_person_reviews_in_the_app_and_all_of_it_counts(workspace: Path, page:
         env=own_environment(CURATE_REVIEWER="ann"),
     )
     try:
-        seen = _decide_on_four(page, _address(sitting), batch["made"], workspace, tmp_path)
+        seen = _decide_on_four(page, address_of(sitting), batch["made"], workspace, tmp_path)
         out, said = sitting.communicate(timeout=60)
     finally:
         sitting.kill()
@@ -122,8 +79,7 @@ def _decide_on_four(page: "Page", url: str, made: int, workspace: Path, tmp_path
     page.get_by_text(f"0 of {made} decided").wait_for()
     page.locator("canvas").first.wait_for()
     photograph(page, "session", tmp_path)
-    page.locator("[data-cy=looker]").or_(page.locator("canvas")).first.click(position={"x": 90, "y": 60})
-    seen = [opened(page)]
+    seen = [open_first(page)]
     page.get_by_text("the champion sees").last.wait_for()
     for key in "aa4":
         page.keyboard.press(key)
@@ -141,15 +97,6 @@ def _decide_on_four(page: "Page", url: str, made: int, workspace: Path, tmp_path
     page.locator("[data-cy=modal]").get_by_text(f"4 of {made} decided").wait_for()
     page.locator("[data-cy=modal]").get_by_text("End the session").click()
     return seen
-
-
-def _address(sitting: "subprocess.Popen[str]") -> str:
-    """Read the address that the command prints once the App answers."""
-    assert sitting.stdout is not None
-    for line in sitting.stdout:
-        if found := re.search(r"http://127\.0\.0\.1:\S+", line):
-            return found[0]
-    raise AssertionError("no address was printed")
 
 
 def _tags(workspace: Path, request_ids: list[str]) -> list[str]:

@@ -15,7 +15,8 @@ from training.mix import Picture
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 from efficacy_table import Cost, Scores, reading
-from low_data import ARMS, Photos, allot, choose_photos, lists_of
+from low_data import ARMS, allot, choose_photos, lists_of
+from trials import Photos
 
 
 def photos(label: list[int], image: list[int], *, count: int) -> Photos:

@@ -5,6 +5,7 @@ import os
 import pickle  # noqa: TID251  # to attack with
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from PIL import ExifTags, Image
 
 from training.boxes import BoxTable, ImageTable
 from training.child import SWITCHES, run_child
-from training.dataset import read_source
+from training.dataset import read_pixels, read_source
 from training.detector import EMBED_SIDE_PX, Detector
 from training.errors import ChildError, ModelError
 from training.records import ModelVersion
@@ -257,3 +259,83 @@ def test_real_weights_part_blood_cells_that_they_were_never_shown(tiny_weights: 
     assert np.nanmean(likeness[same]) > np.nanmean(likeness[~same]) + 0.2
     np.fill_diagonal(likeness, -1)
     assert (label[likeness.argmax(axis=1)] == label).mean() > 0.9
+
+
+@pytest.fixture(scope="module")
+def wakeful_weights(tiny_weights: Path) -> Path:
+    """Give the untrained network, made sure enough of itself to predict boxes."""
+    import torch
+    from ultralytics import YOLO
+
+    model = YOLO(str(tiny_weights))
+    with torch.no_grad():
+        for name, values in model.model.named_parameters():
+            if ".cv3." in name and name.endswith(".2.bias"):
+                values.add_(7)
+    path = tiny_weights.with_name("wakeful.pt")
+    model.save(path)
+    return path
+
+
+def mirrored_files(root: Path, images: ImageTable) -> ImageTable:
+    """Write every photo again, upright and mirrored, without loss."""
+    names = [f"mirrored-{name.rpartition('.')[0]}.png" for name in images.path.tolist()]
+    for name, path in zip(names, images.path.tolist(), strict=True):
+        cv2.imwrite(str(root / name), read_pixels(root / path)[:, ::-1])
+    return replace(images, path=np.array(names))
+
+
+def photo_turned_by_exif(root: Path) -> ImageTable:
+    """Give three drawn photos, the last of them stored lying on its side."""
+    images, _ = drawn(root)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    with Image.open(root / "2.png") as picture:
+        picture.convert("RGB").save(root / "2.jpg", exif=exif)
+    return replace(images, path=np.array(["0.png", "1.png", "2.jpg"]))
+
+
+def test_a_photo_shown_flipped_gives_what_its_mirror_image_gives_with_the_boxes_mirrored_back(
+    wakeful_weights: Path, tmp_path: Path
+) -> None:
+    images = photo_turned_by_exif(tmp_path)
+    space, rows, classes = Workspace(tmp_path, apart=False), np.arange(3), ["0", "2", "1", "3", "4"]
+    model = space.model(wakeful_weights)
+    (flipped,) = space.detector.predict([model], images, rows, classes, flipped=True)
+    (of_mirrored,) = space.detector.predict([model], mirrored_files(tmp_path, images), rows, classes)
+    assert {*flipped.image.tolist()} == {0, 1, 2}
+    x1, y1, x2, y2 = of_mirrored.xyxy.T
+    np.testing.assert_array_equal(flipped.xyxy, np.stack([1 - x2, y1, 1 - x1, y2], axis=1))
+    for column in ("image", "label", "score"):
+        np.testing.assert_array_equal(getattr(flipped, column), getattr(of_mirrored, column))
+    assert not {*flipped.id.tolist()} & {*of_mirrored.id.tolist()}, "a table may hold both"
+
+
+def test_predictions_are_not_flipped_unless_that_is_asked_for(wakeful_weights: Path, tmp_path: Path) -> None:
+    images = photo_turned_by_exif(tmp_path)
+    request = {
+        "weights": [str(wakeful_weights)],
+        "images": [str(tmp_path / path) for path in images.path.tolist()],
+        "imgsz": 64,
+        "device": "cpu",
+    }
+    found = {}
+    for name, more in {"not said": {}, "no": {"flipped": False}, "yes": {"flipped": True}}.items():
+        (tmp_path / name).mkdir()
+        JOBS["predict"](request | more, tmp_path / name, lambda *note: None)
+        found[name] = read_raw(tmp_path / name / "boxes-0.npz")
+    assert len(found["not said"]) > 0
+    np.testing.assert_array_equal(found["not said"].xyxy, found["no"].xyxy)
+    np.testing.assert_array_equal(found["not said"].score, found["no"].score)
+    assert found["no"].score.tolist() != found["yes"].score.tolist()
+
+
+def test_crops_are_as_large_as_is_asked_for(tiny_weights: Path, tmp_path: Path) -> None:
+    images, boxes = drawn(tmp_path)
+    space = Workspace(tmp_path, apart=False)
+    model = space.model(tiny_weights)
+    usual = space.detector.embed(model, images, boxes)
+    larger = space.detector.embed(model, images, boxes, side_px=160)
+    assert [request["imgsz"] for request in space.requests] == [EMBED_SIDE_PX, 160]
+    assert larger.shape == usual.shape
+    assert not np.allclose(larger, usual)

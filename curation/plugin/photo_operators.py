@@ -1,0 +1,63 @@
+"""The operator of the FiftyOne App for selected photos: their labels are right now, so they may be taken in.
+
+Boxes and classes are corrected in the App's own annotation; the tag `labelled` says that a photo is
+done, and can as well be set by hand or by script.
+"""
+
+from typing import Any
+
+import fiftyone.operators as foo
+
+from curation.plugin import sitting
+from curation.plugin.acting import button, is_about, open_next, refresh, targets_of
+from curation.plugin.decisions import TOUCHED, Document
+
+TO_LABEL, LABELLED = "to label", "labelled"
+"""Tags of photos that wait for people, and of those that are done."""
+
+
+class Labelled(foo.Operator):  # type: ignore[misc]
+    """Say that all labels of photos are right."""
+
+    @property
+    def config(self) -> Any:
+        """Give the operator's name and looks."""
+        return foo.OperatorConfig(name="labelled", label="Curate: labelled (l)", icon="done_all")
+
+    def resolve_placement(self, ctx: Any) -> Any:
+        """Put a button beside the open photo."""
+        return button(ctx, "Labelled (l)", "done_all", whats=("photos",))
+
+    def execute(self, ctx: Any) -> Document:
+        """Tag them, and go on."""
+        if not is_about(ctx, "photos"):
+            return {"count": 0}
+        count = tag(ctx, before=TO_LABEL, after=LABELLED)
+        if count and ctx.current_sample:
+            open_next(ctx)
+        return {"count": count}
+
+
+def take_back(ctx: Any) -> Document:
+    """Let photos wait for people again."""
+    count = tag(ctx, before=LABELLED, after=TO_LABEL)
+    ctx.ops.notify(f"{count} taken back" if count else "Open or select a labelled photo first")
+    return {"count": count}
+
+
+def tag(ctx: Any, *, before: str, after: str) -> int:
+    """Give photos one tag instead of another; the number of those that are there."""
+    targets = targets_of(ctx)
+    others = {
+        "$filter": {"input": {"$ifNull": ["$tags", []]}, "cond": {"$not": [{"$in": ["$$this", [before, after]]}]}}
+    }
+    stages = [{"$set": {"tags": {"$concatArrays": [others, [after]]}, "last_modified_at": TOUCHED}}]
+    count = sitting.apply(ctx.dataset, targets, stages) if targets else 0
+    if count:
+        refresh(ctx)
+    else:
+        ctx.ops.notify("Open or select a photo first", variant="warning")
+    return count
+
+
+OPERATORS = (Labelled,)

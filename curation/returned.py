@@ -1,0 +1,236 @@
+"""Labels that come back for selected photos: which they are, what people changed, and where the photos go.
+
+Nothing but arguments. The rules, in their order:
+
+1. A photo is of a selection by the digest of its bytes, wherever it lies and whatever it is called.
+2. Two label sets for one photo: the photo is refused.
+3. A label of a class that the workspace does not know: the photo is refused, since the rest of its labels alone would
+   teach that the object is background. The same holds for a YOLO row whose number is no class.
+4. Where more than half of the photos are of selections, a photo that is of none and new to the workspace is refused.
+   Else the folder is an ordinary import that holds some selected photos, too.
+5. Nobody changed a single pre-label: an error, unless that is allowed.
+6. Photos that were picked at random go half to val and half to test, by a hash of their id; all others go to train.
+"""
+
+import difflib
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from curation.imports import Returned
+from curation.selection import Pick, Selection
+from training.boxes import BoxTable, Floats, ImageTable, Ints
+from training.errors import DataError
+from training.files import digest_of
+from training.records import SPLITS, Split
+from training.source import FoundBox, FoundPhoto, Refusal, Source, printable
+
+MAX_CORNER_SHIFT = 1e-4
+"""Fraction of the picture: tools round corners; people move them further."""
+MAX_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A selection with all that it refers to."""
+
+    selection: Selection
+    picks: tuple[Pick, ...]
+    images: ImageTable
+    """In the order of the picks."""
+    prelabels: BoxTable
+
+
+@dataclass(frozen=True)
+class _Out:
+    """One photo as it went out."""
+
+    number: int
+    pick: Pick
+    label: Ints
+    """Class numbers of the workspace."""
+    xyxy: Floats
+
+
+def settle(
+    source: Source,
+    selected: Sequence[Selected],
+    *,
+    classes: Sequence[str],
+    known_ids: Collection[str],
+    by: str,
+    at: str,
+    allow_untouched: bool = False,
+) -> tuple[Source, Returned | None]:
+    """Give the source with each selected photo in its split and without what is refused, and what came back.
+
+    To be called before splits are assigned: a split that a photo has stays. `classes` are those of the workspace,
+    `known_ids` its photos, which an import skips. A source without a photo of a selection is given as it is, with
+    None. Raises `DataError` where no photo is left, and where nobody changed a pre-label and that is not allowed.
+    """
+    out = _handed_out(selected, classes)
+    if not any(photo.photo_id in out for photo in source.photos):
+        return source, None
+    refused, notes = _objections(source, out, classes, known_ids)
+    kept = tuple(_placed(photo, out) for photo in source.photos if photo.photo_id not in refused)
+    if not kept:
+        raise DataError(f"no photo of the source can be taken: {'; '.join(notes)}", hint="correct the labels")
+    new = {photo.photo_id: photo for photo in kept if photo.photo_id in out and photo.photo_id not in known_ids}
+    notes += _emptied_sentence(new.values(), out)
+    returned = _counted(new, out, classes, by=by, at=at, notes=notes) if new else None
+    if returned and not allow_untouched and not refused and returned.untouched_photos == returned.photos:
+        raise DataError(
+            f"nobody changed a pre-label of the {returned.photos} photos that came back: all are the champion's",
+            hint="if they are right as they are, take them with --allow-bad; else give what people saved",
+        )
+    used = {box.label for photo in kept for box in photo.boxes}
+    return replace(
+        source,
+        photos=kept,
+        classes=tuple(name for name in source.classes if name in used or name in classes),
+        refusals=(
+            *source.refusals,
+            *(_refusal(photo, refused[photo.photo_id]) for photo in source.photos if photo.photo_id in refused),
+        ),
+    ), returned
+
+
+def _handed_out(selected: Sequence[Selected], classes: Sequence[str]) -> dict[str, _Out]:
+    """Give each selected photo as it went out; one that two selections hold is of the first."""
+    numbers = {name: number for number, name in enumerate(classes)}
+    found: dict[str, _Out] = {}
+    for each in selected:
+        own = np.array([numbers.get(name, -1) for name in each.selection.classes], np.int64)
+        label = own[each.prelabels.label]
+        for row, pick in enumerate(each.picks):
+            here = each.prelabels.image == row
+            one = _Out(each.selection.number, pick, label[here], each.prelabels.xyxy[here])
+            found.setdefault(pick.photo_id, one)
+    return found
+
+
+def _objections(
+    source: Source, out: Mapping[str, _Out], classes: Sequence[str], known_ids: Collection[str]
+) -> tuple[dict[str, str], list[str]]:
+    """Give why photos are refused, by id, and a sentence for each reason."""
+    back = [photo for photo in source.photos if photo.photo_id in out]
+    twice, unknown, rows = _labelled_twice(back), _unknown(back, classes), _bad_rows(source, back)
+    strangers = _strangers(source, out, known_ids)
+    sentences = [
+        *_sentence("photos refused because they were labelled twice, differently", twice, source),
+        *_class_sentences(back, classes),
+        *_sentence("photos refused because a label's number is no class of data.yaml", rows, source),
+        *_sentence("photos refused because they are not of a selection", strangers, source),
+    ]
+    return strangers | rows | unknown | twice, sentences
+
+
+def _labelled_twice(back: Sequence[FoundPhoto]) -> dict[str, str]:
+    sets: dict[str, set[frozenset[FoundBox]]] = defaultdict(set)
+    for photo in back:
+        sets[photo.photo_id].add(frozenset(photo.boxes))
+    reason = "labelled twice: the photo comes with {} different label sets"
+    return {photo_id: reason.format(len(found)) for photo_id, found in sets.items() if len(found) > 1}
+
+
+def _unknown(back: Sequence[FoundPhoto], classes: Sequence[str]) -> dict[str, str]:
+    names = {photo.photo_id: sorted({box.label for box in photo.boxes} - set(classes)) for photo in back}
+    return {photo_id: f"unknown class: {', '.join(found)}" for photo_id, found in names.items() if found}
+
+
+def _bad_rows(source: Source, back: Sequence[FoundPhoto]) -> dict[str, str]:
+    """Find photos of which the reader left out a YOLO row because its number is no class."""
+    lost = [each for each in source.refusals if each.kind == "unknown class" and each.lost == "label"]
+    stems = {each.file.rpartition("/")[2].removesuffix(".txt") for each in lost if source.format == "yolo"}
+    return {photo.photo_id: "unknown class: a label's number is none" for photo in back if photo.path.stem in stems}
+
+
+def _strangers(source: Source, out: Mapping[str, _Out], known_ids: Collection[str]) -> dict[str, str]:
+    """Find the photos that are of no selection and new, where most of the source is of selections."""
+    ids = {photo.photo_id for photo in source.photos}
+    if 2 * len(ids & out.keys()) <= len(ids):
+        return {}
+    return dict.fromkeys(ids - out.keys() - set(known_ids), "not of a selection: it was not handed out for labelling")
+
+
+def _refusal(photo: FoundPhoto, reason: str) -> Refusal:
+    return Refusal(file=printable(photo.path.name), line=None, reason=reason, lost="photo")
+
+
+def _placed(photo: FoundPhoto, out: Mapping[str, _Out]) -> FoundPhoto:
+    if photo.photo_id not in out:
+        return photo
+    return replace(photo, split=split_of_pick(out[photo.photo_id].pick))
+
+
+def split_of_pick(pick: Pick) -> Split:
+    """Give where a photo goes once it is labelled: one that was chosen for a reason would bias val and test."""
+    if pick.kind != "random":
+        return "train"
+    return "val" if int(digest_of(["val or test", pick.photo_id])[:8], 16) % 2 else "test"
+
+
+def _counted(
+    new: Mapping[str, FoundPhoto],
+    out: Mapping[str, _Out],
+    classes: Sequence[str],
+    *,
+    by: str,
+    at: str,
+    notes: list[str],
+) -> Returned:
+    counts = {photo_id: _untouched(photo, out[photo_id], classes) for photo_id, photo in new.items()}
+    splits = Counter(photo.split for photo in new.values())
+    return Returned(
+        selections=tuple(sorted({out[photo_id].number for photo_id in new})),
+        photos=len(new),
+        into={split: splits[split] for split in SPLITS},
+        prelabels=sum(len(out[photo_id].label) for photo_id in new),
+        untouched=sum(counts.values()),
+        untouched_photos=sum(
+            count == len(photo.boxes) == len(out[photo_id].label)
+            for (photo_id, photo), count in zip(new.items(), counts.values(), strict=True)
+        ),
+        by=by,
+        at=at,
+        notes=tuple(notes),
+    )
+
+
+def _untouched(photo: FoundPhoto, out: _Out, classes: Sequence[str]) -> int:
+    """Count the pre-labels of a photo that came back with the same class and corners."""
+    numbers = {name: number for number, name in enumerate(classes)}
+    label = np.array([numbers[box.label] for box in photo.boxes], np.int64)
+    xyxy = np.array([box.xyxy for box in photo.boxes], np.float64).reshape(-1, 4)
+    near = (np.abs(out.xyxy[:, None] - xyxy[None]) <= MAX_CORNER_SHIFT).all(axis=2)
+    return int((near & (out.label[:, None] == label[None])).any(axis=1).sum())
+
+
+def _sentence(what: str, refused: Collection[str], source: Source) -> list[str]:
+    """Say what was refused, with the first few files."""
+    names = sorted({printable(photo.path.name) for photo in source.photos if photo.photo_id in refused})
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return [f"{what}: {', '.join(names[:MAX_LISTED])}{more}"] if names else []
+
+
+def _class_sentences(photos: Sequence[FoundPhoto], classes: Sequence[str]) -> list[str]:
+    """Name each class that the workspace does not know, how often it came, and what may be meant."""
+    counts = Counter(box.label for photo in photos for box in photo.boxes if box.label not in classes)
+    held = Counter(name for photo in photos for name in {box.label for box in photo.boxes} - set(classes))
+    sentences = []
+    for name, count in sorted(counts.items()):
+        close = difflib.get_close_matches(name, classes, n=1)
+        meant = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(classes)}"
+        sentences.append(
+            f"labels of the class {name!r}, which the workspace does not know: {count}, so photos refused: "
+            f"{held[name]}; {meant}"
+        )
+    return sentences
+
+
+def _emptied_sentence(new: Iterable[FoundPhoto], out: Mapping[str, _Out]) -> list[str]:
+    """Say how many photos lost all boxes: an export of unfinished work looks the same as people who deleted them."""
+    count = sum(not photo.boxes and len(out[photo.photo_id].label) > 0 for photo in new)
+    return [f"photos that came back without a label, but went out with pre-labels: {count}"] if count else []
