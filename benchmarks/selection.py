@@ -59,7 +59,7 @@ from training.records import FitSettings, ModelVersion
 
 STRATEGIES = ("random", "entropy", "k-centre", "ours")
 START, STEP, ROUNDS, SHORT_ROUNDS, FULL_SEEDS = 20, 20, 5, 2, 5
-IMGSZ, BATCH, LR0, LENGTH, EPOCHS = 192, 16, 0.001, 128, 8
+IMGSZ, BATCH, LR0, LENGTH, EPOCHS = 192, 8, 0.001, 128, 5
 MIN_SCORE_SHOWN = 0.25
 MIN_EFFECT, MAX_Q = 0.1, 0.05
 

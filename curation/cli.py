@@ -378,8 +378,8 @@ def select(
 ) -> None:
     """Select unlabelled photos that people should label next.
 
-    Half for what the last round found weak, half for what the champion is unsure of, misses or has never seen, and a
-    random tenth for val and test; each photo with its reason. A folder gets images, labels that the champion proposes
+    Half of them show what the last round found weak, a tenth is drawn at random for val and test, the rest is what the
+    champion is unsure of, seems to miss or has never seen; each photo with its reason. A folder gets images, labels that the champion proposes
     (YOLO and COCO) and a CSV of reasons; `curate add` takes it back. Without --pool and --n, the last selection is
     handed over.
 

@@ -3,18 +3,16 @@
 Reading changes nothing, so it can be done while people work, from another process, and twice.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from bson import ObjectId
-from pymongo import UpdateOne
 
 from curation.connection import failures_named
 from curation.decisions import Collected, Edits, HumanDecisions
 from curation.documents import NamedBoxes, read_boxes
-from curation.plugin.decisions import ACCEPTED, BY_TAG, REJECTED, TOUCHED, Document, by_tag, standing
+from curation.plugin.decisions import ACCEPTED, BY_TAG, REJECTED, Document, by_tag, standing
 from generation.records import SyntheticImage
 from training.boxes import Bools, Ints
 from training.files import digest_of
@@ -71,29 +69,6 @@ def changed_images(before: NamedBoxes, now: NamedBoxes, image_count: int) -> Int
     differs = (first.id != second.id) | (first.name != second.name)
     differs |= (np.abs(first.xyxy - second.xyxy) > SAME_CORNERS).any(axis=1)
     return np.union1d(np.flatnonzero(~same_count), first.image[differs]).astype(np.int64)
-
-
-@failures_named()
-def update_unless_newer(
-    dataset: Any, changes: Mapping[str, Mapping[str, Any]], read_at: Mapping[str, datetime]
-) -> tuple[str, ...]:
-    """Set fields of samples, except of those that were modified after they were read; give the ids of these.
-
-    `changes` and `read_at` are by sample id; `read_at` is the `last_modified_at` that was read.
-    """
-    token = ObjectId()  # tells whether this very update came through
-    updates = []
-    for sample_id, fields in changes.items():
-        values = {name: {"$literal": value} for name, value in fields.items()}
-        values |= {"last_modified_at": TOUCHED, "review": {"$mergeObjects": ["$review", {"written": token}]}}
-        query = {"_id": ObjectId(sample_id), "last_modified_at": {"$lte": read_at[sample_id]}}
-        updates.append(UpdateOne(query, [{"$set": values}]))
-    if not updates:
-        return ()
-    dataset._sample_collection.bulk_write(updates, ordered=False)
-    ids = [ObjectId(sample_id) for sample_id in changes]
-    left = dataset._sample_collection.find({"_id": {"$in": ids}, "review.written": {"$ne": token}}, {"_id": 1})
-    return tuple(str(sample["_id"]) for sample in left.sort("_id", 1))
 
 
 def _by_tag(sample: Document) -> list[Document]:

@@ -16,6 +16,7 @@ import numpy as np
 from bson import ObjectId
 
 from curation.carried import TO_LABEL, Said, carried_parts
+from curation.plugin.decisions import TOUCHED
 from generation.records import PictureLabel, SyntheticImage
 from training.boxes import BoxTable, Floats, ImageTable, Ints, Table, Texts
 from training.errors import DataError
@@ -98,7 +99,7 @@ def placed_update(sample: Document) -> tuple[Document, list[Document]]:
     tags = {"$setUnion": [{"$setDifference": [{"$ifNull": ["$tags", []]}, [TO_LABEL]]}, {"$literal": sample["tags"]}]}
     literal = {name: {"$literal": value} for name, value in kept.items()}
     query = {"_id": sample["_id"], "split": None, "request_id": None}
-    return query, [{"$set": literal | {"tags": tags, "last_modified_at": "$$NOW"}}]
+    return query, [{"$set": literal | {"tags": tags, "last_modified_at": TOUCHED}}]
 
 
 def picture_sample(picture: SyntheticImage, origin: Origin, left: Boxes | None = None) -> Document:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation import schema, session
-from curation.collected import Collected, collect, read_edits, update_unless_newer
+from curation.collected import Collected, collect, read_edits
 from curation.plugin import sitting
 from curation.plugin.decisions import ACCEPTED, BY_TAG, REASONS, REJECTED, UNDONE, decide_stages, standing, undo_stages
 from curation.schema import offer_annotation
@@ -443,17 +443,6 @@ def test_boxes_in_another_order_are_the_same_boxes(board: Store) -> None:
     swapped = {"$set": {"ground_truth.detections": stored[::-1]}}
     board.dataset._sample_collection.update_one({"request_id": IDS[0]}, swapped)
     assert read_edits(board.dataset, PICTURES).picture_ids == ()
-
-
-def test_the_program_never_writes_over_a_newer_edit(board: Store) -> None:
-    read_at = {each: sample(board, each)["last_modified_at"] for each in IDS[:3]}
-    opened = board.dataset[IDS[1]]
-    opened.ground_truth.detections[0].label = "vest"
-    opened.save()
-    changes = {each: {"verdict_reason": "$new"} for each in IDS[:3]}
-    assert update_unless_newer(board.dataset, changes, read_at) == (IDS[1],)
-    assert [sample(board, each).get("verdict_reason") for each in IDS[:3]] == ["$new", None, "$new"]
-    assert update_unless_newer(board.dataset, {}, {}) == ()
 
 
 # --- the session ---
