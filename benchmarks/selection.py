@@ -40,7 +40,7 @@ from curation.appearance import Looks
 from curation.brief import make_briefs
 from curation.clusters import Vectors
 from curation.findings import find
-from curation.likeness import MIN_SCORE, Known, match_strengths
+from curation.likeness import MIN_SCORE, Known, expected_objects
 from curation.lock import holding
 from curation.records import Condition, Findings
 from curation.scouting import photo_vectors, scout
@@ -259,7 +259,7 @@ def seen(
 def matcher(
     bench: Bench, study: Study | None, conditions: Sequence[Sequence[Condition]]
 ) -> Callable[[ImageTable, BoxTable], Floats]:
-    """Give what says how strongly predicted objects match conditions."""
+    """Give what counts the predicted objects for which conditions hold."""
     known = Known.of(study) if study else None
 
     def match_of(images: ImageTable, boxes: BoxTable) -> Floats:
@@ -267,7 +267,7 @@ def matcher(
             return np.zeros((len(images), 0))
         boxes = boxes.take(boxes.score >= MIN_SCORE)
         looks = measure.look_at(bench.world.out, images, boxes, dataset.read_pixels, lambda _done, _total, _note: None)
-        return match_strengths(conditions, known.code(images, boxes, looks, None), boxes, image_count=len(images))
+        return expected_objects(conditions, known.code(images, boxes, looks, None), boxes, image_count=len(images))
 
     return match_of
 

@@ -36,7 +36,7 @@ class PoolTable(Table):
     vector: Vectors
     """(n, d) the champion's own view of the whole photo."""
     match: Floats
-    """(n, f) how strongly predicted objects fall into each finding's slice, 0–1; f may be 0."""
+    """(n, f) how many objects of each finding's slice are expected, by the scores of predictions; f may be 0."""
 
 
 @dataclass(frozen=True)

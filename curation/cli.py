@@ -379,9 +379,9 @@ def select(
     """Select unlabelled photos that people should label next.
 
     Half of them show what the last round found weak, a tenth is drawn at random for val and test, the rest is what the
-    champion is unsure of, seems to miss or has never seen; each photo with its reason. A folder gets images, labels that the champion proposes
-    (YOLO and COCO) and a CSV of reasons; `curate add` takes it back. Without --pool and --n, the last selection is
-    handed over.
+    champion is unsure of, seems to miss or has never seen; each photo with its reason. A folder gets images, labels
+    that the champion proposes (YOLO and COCO) and a CSV of reasons; `curate add` takes it back. Without --pool and --n,
+    the last selection is handed over.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ from typing import Any
 from curation.finding_lines import in_order
 from curation.plugin.markdown import plain_text
 from curation.records import Action, Briefs, Finding, Findings, Shortage
-from curation.wording import number_text, q_text, score_text
+from curation.wording import number_text, q_words, score_text
 from training.boxes import BoxTable, ImageTable
 
 MAX_CARDS = 60
@@ -59,7 +59,7 @@ def figures_of(each: Finding | Shortage) -> str:
     count = f"n = {each.objects} on {each.photos} photos"
     return (
         f"recall **{each.recall:.2f}** against {each.recall_rest:.2f} of {plain_text(each.versus)}  \n"
-        f"effect {score_text(each.effect, digits=2)}, {count}, q = {q_text(each.q)}  \n"
+        f"effect {score_text(each.effect, digits=2)}, {count}, {q_words(each.q)}  \n"
         f"finding them would return {_gain(each)}"
     )
 
@@ -106,6 +106,6 @@ def _evidence_text(each: Finding | Shortage, count: int) -> str:
     else:
         figures = (
             f"recall {each.recall:.2f} against {each.recall_rest:.2f}, effect {score_text(each.effect, digits=2)}, "
-            f"n = {each.objects}, q = {q_text(each.q)}; {count} missed here"
+            f"n = {each.objects}, {q_words(each.q)}; {count} missed here"
         )
     return f"- **{plain_text(each.words)}** ({plain_text(_status(each))}): {figures}"

@@ -89,19 +89,18 @@ class Known:
         return Column(CLUSTERS, self.clusters.values, codes.astype(np.int16), "cluster")
 
 
-def match_strengths(
+def expected_objects(
     wishes: Sequence[Sequence[Condition]], columns: Sequence[Column], boxes: BoxTable, *, image_count: int
 ) -> Floats:
-    """Give how strongly each photo's boxes fall into each slice, (n, f) in 0–1; 0 where a column is unknown.
+    """Give how many objects of each slice a photo may hold, (n, f): the sum of the scores of the boxes inside it.
 
-    The probability that at least one object of the slice is there, the scores taken for independent probabilities.
+    0 where a column is unknown.
     """
     found = np.zeros((image_count, len(wishes)))
     for number, conditions in enumerate(wishes):
         inside = _inside(conditions, columns, len(boxes))
-        log_absent = np.log1p(-np.minimum(boxes.score[inside], 1 - 1e-9))
-        found[:, number] = 1 - np.exp(np.bincount(boxes.image[inside], log_absent, minlength=image_count))
-    return np.clip(found, 0, 1)
+        found[:, number] = np.bincount(boxes.image[inside], boxes.score[inside], minlength=image_count)
+    return found
 
 
 def _inside(conditions: Sequence[Condition], columns: Sequence[Column], count: int) -> Bools:

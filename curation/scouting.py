@@ -33,7 +33,7 @@ MAX_NEAR_BITS = 2
 LINKS = "scratch/looked-at"
 
 Match = Callable[[ImageTable, BoxTable], Floats]
-"""Say how strongly each photo's predictions fall into each finding's slice: (n, f) in 0–1."""
+"""Say how many objects of each finding's slice each photo may hold, by its predictions: (n, f)."""
 Progress = Callable[[int, int, str], None]
 """Called with done, total and a note."""
 

@@ -7,8 +7,8 @@
    test, and a copy in train would spoil them.
 3. What is picked by score has shares: 5 parts for findings, 2 for uncertain photos, 1 for likely misses and 1 for
    diverse ones, in this order. What one cannot use goes to those after it, in proportion to their parts.
-4. The share for findings is divided among the wishes by weight (largest remainder). Photos match a wish if its strength
-   is above 0. What a wish has too few photos for goes to the others, again by weight.
+4. The share for findings is divided among the wishes by weight (largest remainder). Photos match a wish if any object
+   of its slice is expected. What a wish has too few photos for goes to the others, again by weight.
 5. A photo is uncertain by the mean of its ranks in entropy, margin and disagreement: ranks need no common scale. A rank
    is the share of the pool that scores less, with half of those that score the same. All three 0: never uncertain.
 6. Likely misses are, half and half, photos with the most faint boxes, and photos without a firm box in clusters of 10
@@ -30,6 +30,7 @@ from curation.acquisition import PoolTable, Wish
 from curation.clusters import Vectors
 from curation.selection import PickKind
 from curation.spread import Copies, Gaps, clusters, cover, distances, k_centre, nearest, points_of
+from curation.wording import count_text
 from training.boxes import Bools, Floats, Ints
 
 RANDOM_PARTS = 10
@@ -150,10 +151,11 @@ def _findings(batch: _Batch, share: int) -> int:
 
 
 def _wish(batch: _Batch, number: int, share: int) -> int:
-    wish, strength = batch.wishes[number], batch.pool.match[:, number]
-    rows = batch.best(strength, share)
+    wish, expected = batch.wishes[number], batch.pool.match[:, number]
+    rows = batch.best(expected, share)
     for row in rows:
-        reason = f'matches the finding "{wish.words}" ({strength[row]:.2g})'
+        count = "less than one object" if expected[row] < 1 else count_text(round(expected[row]), "object")
+        reason = f'finding "{wish.words}": {count} expected'
         batch.take(row, "finding", reason, finding_id=wish.finding_id)
     return len(rows)
 

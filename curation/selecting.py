@@ -14,7 +14,7 @@ from curation.champion import base_of
 from curation.desk import Desk, Frozen, findings_of
 from curation.imports import imports_of, placed, refused_of
 from curation.judging import Studied
-from curation.likeness import CLUSTERS, LOOK_COLUMNS, MIN_SCORE, Known, match_strengths
+from curation.likeness import CLUSTERS, LOOK_COLUMNS, MIN_SCORE, Known, expected_objects
 from curation.records import Action, Briefs, Condition, Finding, Findings, Measured, Shortage
 from curation.scouting import exclude, photo_vectors, prelabels_of, scout
 from curation.select import Choice, select
@@ -158,7 +158,7 @@ def _servable(standing: Standing, columns: Collection[str]) -> tuple[list[Findin
 def _matcher(
     desk: Desk, standing: Standing, known: Known, conditions: Sequence[Sequence[Condition]]
 ) -> Callable[[ImageTable, BoxTable], Floats]:
-    """Give what says how strongly predicted objects match findings; pixels are read only where a finding needs them."""
+    """Give what counts predicted objects of findings' slices; pixels are read only where a finding needs them."""
     columns = {condition.column for each in conditions for condition in each}
 
     def match(images: ImageTable, boxes: BoxTable) -> Floats:
@@ -166,7 +166,7 @@ def _matcher(
         looks = desk.look_at(images, boxes) if columns & LOOK_COLUMNS and len(boxes) else None
         crops = desk.embed(standing.judged, images, boxes) if CLUSTERS in columns and len(boxes) else None
         coded = known.code(images, boxes, looks, crops) if conditions else []
-        return match_strengths(conditions, coded, boxes, image_count=len(images))
+        return expected_objects(conditions, coded, boxes, image_count=len(images))
 
     return match
 

@@ -1,6 +1,9 @@
 """What is done and what comes next: a fold over the proofs in the workspace, read without a lock."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from curation.champion import champion_of
@@ -16,7 +19,26 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
     """Give the state of a workspace as `curate status --json` shows it."""
     rounds = [_round(folder) for folder in ledger.rounds()]
     waits = bool(rounds) and rounds[-1]["steps"]["review"] == "waiting"
-    return {"champion": champion_of(ledger), "rounds": rounds, "waiting_for": "review" if waits else None}
+    waiting_for = "review" if waits else None
+    return {
+        "champion": champion_of(ledger),
+        "rounds": rounds,
+        "waiting_for": waiting_for,
+        "to_label": _to_label(ledger.root),
+    }
+
+
+def _to_label(root: Path) -> int:
+    """Count the photos that were selected for people to label and have not come back; what is damaged counts for 0."""
+    selected: int = sum(sum(each.get("shares", {}).values()) for each in _records(root / "selections"))
+    back: int = sum((each.get("returned") or {}).get("photos", 0) for each in _records(root / "data" / "imports"))
+    return max(0, selected - back)
+
+
+def _records(folder: Path) -> Iterator[dict[str, Any]]:
+    for path in folder.glob("[0-9][0-9][0-9].json"):
+        with suppress(ValueError):
+            yield json.loads(path.read_text(encoding="utf-8"))
 
 
 def _round(folder: RoundFolder) -> dict[str, Any]:
@@ -35,7 +57,9 @@ def status_lines(status: Mapping[str, Any], width: int) -> list[str]:
     """Give the state of a workspace from the dict of `curate status --json`: rounds, then steps of the latest."""
     rounds: Sequence[Mapping[str, Any]] = status["rounds"]
     champion = short(str(status["champion"])) if status["champion"] else "none yet"
-    head = f"champion {champion}" + (f", waiting for {status['waiting_for']}" if status["waiting_for"] else "")
+    asked = [f"{count_text(status['to_label'], 'selected photo')} to be labelled"] if status["to_label"] else []
+    asked += [f"waiting for {status['waiting_for']}"] if status["waiting_for"] else []
+    head = ", ".join([f"champion {champion}", *asked])
     lines = wrap(head, width)
     if not rounds:
         return [*lines, "no round has been started"]

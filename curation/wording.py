@@ -42,6 +42,11 @@ def q_text(q: float) -> str:
     return "<0.001" if q < 0.001 else f"{q:.3f}"
 
 
+def q_words(q: float) -> str:
+    """Write a q value in a sentence: `q = 0.023`, `q < 0.001`."""
+    return "q < 0.001" if q < 0.001 else f"q = {q_text(q)}"
+
+
 def count_text(count: int, thing: str) -> str:
     """Write a count with its noun: `1 photo`, `2 photos`, `1,200 photos`."""
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"

@@ -14,7 +14,7 @@ import pytest
 
 from curation.ledger import CONFIG_NAME, STEPS, Ledger, RoundFolder
 from curation.records import Batch, Decision
-from curation.status import status_of
+from curation.status import status_lines, status_of
 from training.errors import CurateError, DamagedFile, StepChanged, UsageError, WorkspaceBusy
 from training.files import TEMPORARY_PREFIX, write_json
 from training.records import FileRef, Interval, Record
@@ -371,8 +371,27 @@ def test_the_first_step_after_a_decision_opens_the_next_round(ledger: Ledger) ->
     assert ledger.decisions() == (decision(),)
 
 
+@pytest.mark.parametrize(
+    ("selected", "back", "waiting"),
+    [([20], [], 20), ([20, 5], [18], 7), ([20], [18, 2], 0)],
+    ids=["new", "some", "all"],
+)
+def test_status_counts_selected_photos_that_have_not_come_back(
+    ledger: Ledger, selected: list[int], back: list[int], waiting: int
+) -> None:
+    for number, count in enumerate(selected, start=1):
+        write_json(ledger.root / "selections" / f"{number:03d}.json", {"shares": {"random": 2, "cone": count - 2}})
+    for number, count in enumerate([0, *back], start=1):
+        returned = {"photos": count} if count else None
+        write_json(ledger.root / "data" / "imports" / f"{number:03d}.json", {"returned": returned, "model_id": None})
+    status = status_of(ledger)
+    assert status["to_label"] == waiting
+    shown = "\n".join(status_lines(status, 80))
+    assert (f"{waiting} selected photos to be labelled" in shown) == (waiting > 0)
+
+
 def test_status_of_a_fresh_workspace_is_empty(ledger: Ledger) -> None:
-    assert status_of(ledger) == {"champion": None, "rounds": [], "waiting_for": None}
+    assert status_of(ledger) == {"champion": None, "rounds": [], "waiting_for": None, "to_label": 0}
 
 
 def batch(*, made: int) -> Batch:
@@ -415,6 +434,7 @@ def test_status_has_the_promised_shape(ledger: Ledger, clock: Clock) -> None:
             }
         ],
         "waiting_for": "review",
+        "to_label": 0,
     }
     finish(folder, "review")
     folder.once("decide", Decision, decision)

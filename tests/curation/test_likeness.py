@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curation.clusters import nearest_values
-from curation.likeness import CLUSTERS, Known, match_strengths
+from curation.likeness import CLUSTERS, Known, expected_objects
 from curation.records import Condition
 from tests.curation.test_study import PHOTOS, study
 from training.boxes import BoxTable, ImageTable
@@ -53,10 +53,10 @@ def test_without_pixels_and_crops_their_columns_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("scores", "expected"),
-    [([], 0.0), ([0.5], 0.5), ([0.5, 0.5], 0.75), ([1.0, 0.2], 1.0)],
+    [([], 0.0), ([0.5], 0.5), ([0.5, 0.5], 1.0), ([1.0, 0.2], 1.2)],
     ids=["no box", "one", "two together", "a sure one"],
 )
-def test_a_photo_matches_as_surely_as_one_object_of_the_slice_is_there(scores: list[float], expected: float) -> None:
+def test_a_photo_matches_by_how_many_objects_of_the_slice_are_expected(scores: list[float], expected: float) -> None:
     known = Known.of(study())
     images, boxes = pool_of(known)
     rows = np.flatnonzero((boxes.image == 1) & (boxes.label == boxes.label[boxes.image == 1][0]))[: len(scores)]
@@ -64,7 +64,7 @@ def test_a_photo_matches_as_surely_as_one_object_of_the_slice_is_there(scores: l
     some = BoxTable(some.id, some.image, some.label, some.xyxy, np.array(scores))
     wish = [Condition(column="class", value=known.classes[int(boxes.label[boxes.image == 1][0])])]
     columns = known.code(images, some, None, None)
-    strengths = match_strengths([wish], columns, some, image_count=len(images))
+    strengths = expected_objects([wish], columns, some, image_count=len(images))
     assert strengths[1, 0] == pytest.approx(expected, abs=1e-6)
     assert not strengths[np.arange(len(images)) != 1].any()
 
@@ -74,7 +74,9 @@ def test_what_unlabelled_photos_do_not_have_matches_nothing(column: str) -> None
     known = Known.of(study())
     images, boxes = pool_of(known)
     columns = known.code(images, boxes, known.looks, None)
-    assert not match_strengths([[Condition(column=column, value="yes")]], columns, boxes, image_count=len(images)).any()
+    assert not expected_objects(
+        [[Condition(column=column, value="yes")]], columns, boxes, image_count=len(images)
+    ).any()
     assert column not in known.column_names()
 
 
@@ -90,7 +92,7 @@ def test_all_conditions_of_a_slice_must_hold_for_one_object() -> None:
     ]
     both = (of_class.codes == 0) & (bright.codes == 0)
     held = np.bincount(boxes.image[both], minlength=len(images)) > 0
-    strengths = match_strengths([wish], columns, boxes, image_count=len(images))[:, 0]
+    strengths = expected_objects([wish], columns, boxes, image_count=len(images))[:, 0]
     assert 0 < held.sum() < len(images)
     assert ((strengths > 0) == held).all()
 
@@ -101,4 +103,4 @@ def test_no_box_at_all_is_no_match() -> None:
     nothing = BoxTable.empty()
     columns = known.code(images, nothing, None, None)
     wish = [Condition(column="size", value="small")]
-    assert match_strengths([wish], columns, nothing, image_count=len(images)).tolist() == [[0.0]] * (PHOTOS // 2)
+    assert expected_objects([wish], columns, nothing, image_count=len(images)).tolist() == [[0.0]] * (PHOTOS // 2)

@@ -210,7 +210,7 @@ def test_a_wish_gets_its_strongest_match_first_and_no_weak_ones_where_strong_one
     found = rows_of(choices, "finding")
     assert found[0] == 7
     assert max(found) < 14
-    assert choices[0].reason == 'matches the finding "class is hats" (1)'
+    assert choices[0].reason == 'finding "class is hats": 1 object expected'
 
 
 def test_photos_for_a_wish_are_spread_and_not_the_strongest_alone() -> None:
