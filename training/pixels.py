@@ -22,6 +22,8 @@ PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".
 MAX_PIXELS = 64_000_000
 MIN_SIDE_PX = 10  # ultralytics refuses smaller pictures
 MAX_PHOTO_BYTES = 512 * 2**20
+# Held on to: where ultralytics is imported, it puts another in its place, which would install packages for a bad photo.
+_open = Image.open
 # Named, because Pillow would try every format that it knows, and some of them start programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 # What Pillow's decoders raise on damaged files; its documentation promises no narrower family.
@@ -79,7 +81,7 @@ def read_pixels(path: Path) -> Pixels:
     """
     try:
         data = path.read_bytes()
-        with _quiet(), Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+        with _quiet(), _open(io.BytesIO(data), formats=_FORMATS) as picture:
             size = picture.size
     except _DAMAGED as error:
         raise DataError(f"cannot read the picture {path}: {error}", hint="restore the file") from error
@@ -119,7 +121,7 @@ def _verified(data: bytes) -> tuple[int, int, int]:
     Pillow says what is cut off or damaged; OpenCV may hand out grey areas instead.
     """
     try:
-        with _quiet(), Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+        with _quiet(), _open(io.BytesIO(data), formats=_FORMATS) as picture:
             width_px, height_px = picture.size
             if width_px * height_px > MAX_PIXELS:
                 raise BadItem(f"picture larger than 64 megapixels: {width_px} × {height_px} px")

@@ -283,7 +283,8 @@ def with_fields(store: Store) -> Iterator[Store]:
     """The store, with the fields that a test declares taken away after it."""
     before = set(store.dataset.get_field_schema())
     yield store
-    store.dataset.delete_sample_fields([*set(store.dataset.get_field_schema()) - before])
+    fields = store.dataset.get_field_schema()
+    store.dataset.delete_sample_fields([name for name in fields if name not in before and not fields[name].read_only])
 
 
 def test_fields_and_tags_that_photos_bring_come_back(with_fields: Store) -> None:

@@ -84,6 +84,7 @@ def _nothing_leaves_that_must_not(server: LlmServer) -> None:
     assert ".jpg" not in sent
 
 
+@pytest.mark.slow
 def test_findings_survive_a_model_that_refuses_the_key(base: Path, llm_server: LlmServer) -> None:
     configure(base, llm_server.base_url)
     llm_server.always(status(401))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,15 @@ def test_the_detectors_door_runs_as_a_child_and_refuses_an_unknown_file(tmp_path
     assert caught.value.hint
 
 
+@pytest.fixture
+def ctrl_c_heard() -> Iterator[None]:
+    """Let Ctrl-C interrupt, also where the tests were started in the background by a shell, which turns that off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_heard")
 def test_a_fit_that_is_interrupted_and_killed_goes_on_from_its_seals(tmp_path: Path) -> None:
     """Ctrl-C in an early epoch, a kill two epochs later, then to the end: three children of the real ultralytics."""
     asked, ended = fits.request(tmp_path, epochs=20, imgsz=64), []

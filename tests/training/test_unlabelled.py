@@ -169,3 +169,15 @@ def test_names_follow_the_photos_that_are_left(tmp_path: Path) -> None:
     left = replace(found, photos=found.photos[1:])
     assert [left.name_of(each) for each in left.photos] == ["b.jpg"]
     assert left.photos[0].photo_id == digest_of(photo(2))
+
+
+def test_a_damaged_photo_is_refused_also_where_somebody_has_put_another_opener_into_pillow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def installs_packages(*_: object, **__: object) -> None:
+        raise AssertionError("ultralytics' opener was called")
+
+    monkeypatch.setattr("PIL.Image.open", installs_packages)
+    found = read_unlabelled(lay_out(tmp_path, {"bad.jpg": b"no photo", "good.jpg": photo(1)}))
+    assert [each.file for each in found.refusals] == ["bad.jpg"]
+    assert len(found.photos) == 1
