@@ -4,14 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from curation.plugin.decisions import LABELLED, TO_LABEL
 from training.boxes import Ints
 from training.fields import TAG_PREFIX, Fields, Value, simple_value
 from training.records import SPLITS
 
 Said = tuple[Mapping[str, Value], Sequence[str]]
 """Fields and tags of one photo."""
-TO_LABEL, LABELLED = "to label", "labelled"
-"""Of photos of a selection: waiting for people, and done by them."""
 OWN_TAGS = frozenset({*SPLITS, "synthetic", "accepted", "rejected", TO_LABEL, LABELLED})
 """They say what a sample is to us, so tags of people that read the same are neither taken over nor read back."""
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from bson import ObjectId
 
-from curation.carried import TO_LABEL, Said, carried_parts
-from curation.plugin.decisions import TOUCHED
+from curation.carried import Said, carried_parts
+from curation.plugin.decisions import TO_LABEL, TOUCHED
 from generation.records import PictureLabel, SyntheticImage
 from training.boxes import BoxTable, Floats, ImageTable, Ints, Table, Texts
 from training.errors import DataError

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from curation.carried import LABELLED, TO_LABEL, read_said
+from curation.carried import read_said
 from curation.connection import failures_named
 from curation.documents import Document, Origin, box_documents, by_image, sample_document
+from curation.plugin.decisions import LABELLED, TO_LABEL
 from curation.returned import Selected
 from curation.schema import LABELS, declare_selection, offer_annotation, origin_of, remember_classes, user_fields
 from training.boxes import Ints

@@ -1,6 +1,7 @@
 """What `curate select` does: choose photos to label, or take the last choice, and hand them over."""
 
 import getpass
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,4 +79,4 @@ def _selection(desk: "Desk", pool: str | None, count: int | None) -> "Selection"
 def _following(to: str | None) -> str:
     if to is None:
         return "select --to to-label"
-    return "review --what photos" if to == TO_APP else f"add {to}"
+    return "review --what photos" if to == TO_APP else f"add {shlex.quote(to)}"

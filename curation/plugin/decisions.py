@@ -13,6 +13,8 @@ from typing import Any
 Document = dict[str, Any]
 
 ACCEPTED, REJECTED, UNDONE = "accepted", "rejected", "undone"
+TO_LABEL, LABELLED = "to label", "labelled"
+"""Tags of photos of a selection: waiting for people, and done by them."""
 BY_TAG = "tag"
 """Reviewer of what somebody decided by setting a tag."""
 EXTRA_OBJECT = "extra object"

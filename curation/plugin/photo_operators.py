@@ -10,10 +10,7 @@ import fiftyone.operators as foo
 
 from curation.plugin import sitting
 from curation.plugin.acting import button, is_about, open_next, refresh, targets_of
-from curation.plugin.decisions import TOUCHED, Document
-
-TO_LABEL, LABELLED = "to label", "labelled"
-"""Tags of photos that wait for people, and of those that are done."""
+from curation.plugin.decisions import LABELLED, TO_LABEL, TOUCHED, Document
 
 
 class Labelled(foo.Operator):  # type: ignore[misc]

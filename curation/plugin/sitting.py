@@ -13,7 +13,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from curation.plugin.decisions import ACCEPTED, IS_DECIDED, REJECTED, SHOWN, Document, standing
+from curation.plugin.decisions import ACCEPTED, IS_DECIDED, LABELLED, REJECTED, SHOWN, Document, standing
 from curation.plugin.label_edits import LABELS, SUSPECTED
 
 SITTINGS = "curate_sittings"
@@ -179,7 +179,7 @@ def queue_query(what: str) -> Document:
 def open_query(what: str) -> Document:
     """Give the query of what is left to do in a queue: what is not decided or labelled; evidence is never done."""
     if what == "photos":
-        return {**queue_query(what), "split": None, "tags": {"$ne": "labelled"}}
+        return {**queue_query(what), "split": None, "tags": {"$ne": LABELLED}}
     if what == "labels":
         return {**queue_query(what), f"{SUSPECTED}.detections.0": {"$exists": True}}
     return queue_query(what) | ({} if what == "findings" else {"$expr": {"$not": [IS_DECIDED]}})
