@@ -2,10 +2,10 @@
 
     python benchmarks/select_scale.py
 
-100,000 photos of a pool with vectors of 256 channels, 10,000 photos of train and 20 wishes, on two cores, in three
+100,000 photos of a pool with vectors of 256 channels, 10,000 photos of train and 20 targets, on two cores, in three
 worlds: `scenes` (400 scenes of all sizes; a fifth of the photos are near copies), `one camera` (all looks are the same,
-so that only the vectors tell photos apart), and `frames` (bursts of 100). A twentieth of the photos matches each wish.
-Scores and vectors are drawn; predicting and embedding are left out.
+so that only the vectors tell photos apart), and `frames` (bursts of 100). A twentieth of the photos matches each
+target. Scores and vectors are drawn; predicting and embedding are left out.
 
 Each world runs in a process of its own; its peak memory includes the drawn pool. Exits with 1 where one of them takes
 more than 60 s or 2 GiB.
@@ -20,7 +20,7 @@ from collections import Counter
 
 import numpy as np
 
-from curation.acquisition import PoolTable, Wish
+from curation.acquisition import PoolTable, Target
 from curation.select import select
 from training.boxes import Ints
 
@@ -73,9 +73,9 @@ def measured(world: str) -> tuple[float, float, float, dict[str, int]]:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     rng = np.random.default_rng(0)
     pool, train = drawn_pool(rng, world), drawn_vectors(rng, TRAIN)
-    wishes = [Wish(f"finding {number}", f"slice {number}", 0.01 * (number + 1)) for number in range(WISHES)]
+    targets = [Target(f"finding {number}", f"slice {number}", 0.01 * (number + 1)) for number in range(WISHES)]
     started, processor = time.perf_counter(), time.process_time()
-    choices = select(pool, wishes, count=WANTED, train_vectors=train, rng=rng)
+    choices = select(pool, targets, count=WANTED, train_vectors=train, rng=rng)
     taken_s, processor_s = time.perf_counter() - started, time.process_time() - processor
     assert len({choice.row for choice in choices}) == WANTED
     gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

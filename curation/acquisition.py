@@ -51,7 +51,7 @@ class Scores(Table):
 
 
 @dataclass(frozen=True)
-class Wish:
+class Target:
     """A confirmed finding, or a shortage, that labelled photos would help."""
 
     finding_id: str

@@ -90,14 +90,14 @@ class Known:
 
 
 def expected_objects(
-    wishes: Sequence[Sequence[Condition]], columns: Sequence[Column], boxes: BoxTable, *, image_count: int
+    targets: Sequence[Sequence[Condition]], columns: Sequence[Column], boxes: BoxTable, *, image_count: int
 ) -> Floats:
     """Give how many objects of each slice a photo may hold, (n, f): the sum of the scores of the boxes inside it.
 
     0 where a column is unknown.
     """
-    found = np.zeros((image_count, len(wishes)))
-    for number, conditions in enumerate(wishes):
+    found = np.zeros((image_count, len(targets)))
+    for number, conditions in enumerate(targets):
         inside = _inside(conditions, columns, len(boxes))
         found[:, number] = np.bincount(boxes.image[inside], boxes.score[inside], minlength=image_count)
     return found

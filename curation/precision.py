@@ -4,10 +4,10 @@ Label precision rests on the pictures that were drawn at random alone (`curation
 least certain first, so these say less good of all pictures than is true.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from curation.plugin.sitting import wilson
 from curation.records import Agreement, LabelPrecision, PersonSaid, Share
 from generation.records import SyntheticImage, Verdict
 from training.records import Record
@@ -27,16 +27,6 @@ class BriefReasons(Record):
     rejected: int
     reasons: dict[str, int]
     """Rejected pictures by reason, the most frequent first; `no reason given` where nothing was said."""
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """Give the 95 % interval of a share (Wilson 1927); 0 and 1 of nothing."""
-    if not count:
-        return 0.0, 1.0
-    z2 = 3.8414588206941254  # of the normal distribution: importing scipy for it takes a second
-    spread = math.sqrt(z2 * (right * (count - right) / count + z2 / 4))
-    low, high = ((right + z2 / 2 + sign * spread) / (count + z2) for sign in (-1, 1))
-    return max(0.0, low), min(1.0, high)
 
 
 def share_of(right: Iterable[bool]) -> Share:

@@ -7,15 +7,16 @@
    test, and a copy in train would spoil them.
 3. What is picked by score has shares: 5 parts for findings, 2 for uncertain photos, 1 for likely misses and 1 for
    diverse ones, in this order. What one cannot use goes to those after it, in proportion to their parts.
-4. The share for findings is divided among the wishes by weight (largest remainder). Photos match a wish if any object
-   of its slice is expected. What a wish has too few photos for goes to the others, again by weight.
+4. The share for findings is divided among the targets by weight (largest remainder). Photos match a target if any
+   object of its slice is expected. What a target has too few photos for goes to the others, again by weight.
 5. A photo is uncertain by the mean of its ranks in entropy, margin and disagreement: ranks need no common scale. A rank
    is the share of the pool that scores less, with half of those that score the same. All three 0: never uncertain.
 6. Likely misses are, half and half, photos with the most faint boxes, and photos without a firm box in clusters of 10
    photos or more where at most 10 % have one, if at least half of the pool has one.
-7. For wishes, uncertain photos and faint boxes, candidates are the best by score: 4 for each place, but no more than a
-   quarter of all that score above 0, and none below half the score of the last that score alone would pick. The best
-   of them is picked, then always the one farthest from train and from all that was picked (`spread.k_centre`).
+7. For targets, uncertain photos and faint boxes, candidates are the best by score: one for each place, or up to 4 as
+   long as they are among the best 2 % of all that score above 0, where scores hardly differ, and have at least half the
+   score of the last that score alone would pick. The best of them is picked, then always the one farthest from train
+   and from all that was picked (`spread.k_centre`).
 8. Diverse photos are those that leave the pool nearest to train and to all that was picked (`spread.cover`).
 
 Rows are taken in the order of their ids, so the order of the pool does not matter; equal scores go by id.
@@ -26,7 +27,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from curation.acquisition import PoolTable, Wish
+from curation.acquisition import PoolTable, Target
 from curation.clusters import Vectors
 from curation.selection import PickKind
 from curation.spread import Copies, Gaps, clusters, cover, distances, k_centre, nearest, points_of
@@ -35,7 +36,7 @@ from training.boxes import Bools, Floats, Ints
 
 RANDOM_PARTS = 10
 """One in so many is drawn at random."""
-CANDIDATES_A_PLACE = 4
+CANDIDATES_A_PLACE, CANDIDATES_IN = 4, 50  # one in so many at most
 MIN_SCORE_SHARE = 0.5
 """Of the score of the last photo that score alone would pick."""
 MAX_SILENT_SHARE, MIN_FIRING_SHARE = 0.1, 0.5
@@ -61,20 +62,20 @@ class Choice:
 
 
 def select(
-    pool: PoolTable, wishes: Sequence[Wish], *, count: int, train_vectors: Vectors, rng: np.random.Generator
+    pool: PoolTable, targets: Sequence[Target], *, count: int, train_vectors: Vectors, rng: np.random.Generator
 ) -> tuple[Choice, ...]:
     """Choose `count` photos of a pool, or fewer where it has no more: by kind as in rule 3, as picked, random last.
 
-    Columns of `pool.match` follow `wishes`. `train_vectors` (t, d) are those of the labelled photos; t may be 0.
+    Columns of `pool.match` follow `targets`. `train_vectors` (t, d) are those of the labelled photos; t may be 0.
     """
-    if pool.match.shape[1:] != (len(wishes),):
-        raise ValueError(f"match must have a column for each of {len(wishes)} wishes, got shape {pool.match.shape}")
+    if pool.match.shape[1:] != (len(targets),):
+        raise ValueError(f"match must have a column for each of {len(targets)} targets, got shape {pool.match.shape}")
     count = min(count, len(pool))
     if not count:
         return ()
     order = np.argsort(pool.id, kind="stable")
     drawn = rng.choice(len(pool), -(-count // RANDOM_PARTS), replace=False)  # first of all, so that no score matters
-    batch = _Batch(pool.take(order), wishes, train_vectors, drawn, rng)
+    batch = _Batch(pool.take(order), targets, train_vectors, drawn, rng)
     left = count - len(drawn)
     for number, (_, pick) in enumerate(PARTS):
         share = shares_of(left, [parts for parts, _ in PARTS[number:]])[0]
@@ -99,12 +100,12 @@ class _Batch:
     def __init__(
         self,
         pool: PoolTable,
-        wishes: Sequence[Wish],
+        targets: Sequence[Target],
         train_vectors: Vectors,
         drawn: Ints,
         rng: np.random.Generator,
     ) -> None:
-        self.pool, self.wishes, self.rng, self.drawn = pool, wishes, rng, drawn
+        self.pool, self.targets, self.rng, self.drawn = pool, targets, rng, drawn
         self.points, train = points_of(pool.vector, train_vectors[self.sample(len(train_vectors), MAX_TRAIN)], rng=rng)
         self.train_gap: Gaps = nearest(self.points, train)[0]
         self.gap = self.train_gap
@@ -133,30 +134,30 @@ class _Batch:
         if not share or not len(rows):
             return []
         ranked = rows[np.argsort(-score[rows], kind="stable")]
-        wanted = max(share, min(CANDIDATES_A_PLACE * share, len(rows) // 4))
+        wanted = max(share, min(CANDIDATES_A_PLACE * share, len(rows) // CANDIDATES_IN))
         rows = self.copies.distinct(ranked, count=wanted)
         bound = MIN_SCORE_SHARE * score[rows[min(share, len(rows)) - 1]]
         return k_centre(self.points, self.gap, rows[score[rows] >= bound], count=share)
 
 
 def _findings(batch: _Batch, share: int) -> int:
-    numbers = sorted(range(len(batch.wishes)), key=lambda n: (-batch.wishes[n].weight, batch.wishes[n].finding_id))
+    numbers = sorted(range(len(batch.targets)), key=lambda n: (-batch.targets[n].weight, batch.targets[n].finding_id))
     left = share
     while left and numbers:
-        asked = shares_of(left, [batch.wishes[number].weight for number in numbers])
-        found = [_wish(batch, number, part) for number, part in zip(numbers, asked, strict=True)]
+        asked = shares_of(left, [batch.targets[number].weight for number in numbers])
+        found = [_target(batch, number, part) for number, part in zip(numbers, asked, strict=True)]
         left -= sum(found)
         numbers = [n for n, part, given in zip(numbers, asked, found, strict=True) if given == part]
     return share - left
 
 
-def _wish(batch: _Batch, number: int, share: int) -> int:
-    wish, expected = batch.wishes[number], batch.pool.match[:, number]
+def _target(batch: _Batch, number: int, share: int) -> int:
+    target, expected = batch.targets[number], batch.pool.match[:, number]
     rows = batch.best(expected, share)
     for row in rows:
         count = "less than one object" if expected[row] < 1 else count_text(round(expected[row]), "object")
-        reason = f'finding "{wish.words}": {count} expected'
-        batch.take(row, "finding", reason, finding_id=wish.finding_id)
+        reason = f'finding "{target.words}": {count} expected'
+        batch.take(row, "finding", reason, finding_id=target.finding_id)
     return len(rows)
 
 

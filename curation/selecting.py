@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from curation.acquisition import PoolTable, Wish
+from curation.acquisition import PoolTable, Target
 from curation.champion import base_of
 from curation.desk import Desk, Frozen, findings_of
 from curation.imports import imports_of, placed, refused_of
@@ -52,7 +52,7 @@ def choose_photos(desk: Desk, found: Unlabelled, *, pool: str, count: int) -> Se
     photos, excluded = _left(found, root, earlier, pool)
     known = Known.of(standing.studied.study)
     sought, notes = _servable(standing, known.column_names())
-    wishes = [Wish(each.finding_id, each.words, max(each.gain, MIN_WEIGHT)) for each in sought]
+    targets = [Target(each.finding_id, each.words, max(each.gain, MIN_WEIGHT)) for each in sought]
     conditions = [each.conditions for each in sought]
     folder, question = root / "scratch" / "pool", _question(desk, standing, conditions)
     match = _matcher(desk, standing, known, conditions)
@@ -60,7 +60,7 @@ def choose_photos(desk: Desk, found: Unlabelled, *, pool: str, count: int) -> Se
     images = standing.studied.frozen.images
     train = photo_vectors(desk, standing.champion, images, images.rows_of("train"), folder=folder)
     number = len(earlier) + 1
-    choices = select(table, wishes, count=count, train_vectors=train, rng=np.random.default_rng(number))
+    choices = select(table, targets, count=count, train_vectors=train, rng=np.random.default_rng(number))
     chosen = _chosen(photos, table, choices)
     for photo in chosen:
         link_or_copy(photo.path, root / photo_path(photo))
@@ -79,7 +79,7 @@ def choose_photos(desk: Desk, found: Unlabelled, *, pool: str, count: int) -> Se
         picks=keep_picks(root, number, tuple(map(partial(_pick, table), choices, chosen))),
         images=images_ref,
         prelabels=prelabels_ref,
-        shares=_shares(choices, wishes),
+        shares=_shares(choices, targets),
         notes=(*notes, *_short_of(count, len(chosen))),
     )
     keep_selection(root, selection)
@@ -213,6 +213,6 @@ def _pick(table: PoolTable, choice: Choice, photo: FoundPhoto) -> Pick:
     )
 
 
-def _shares(choices: Sequence[Choice], wishes: Sequence[Wish]) -> dict[str, int]:
-    words = {wish.finding_id: wish.words for wish in wishes}
+def _shares(choices: Sequence[Choice], targets: Sequence[Target]) -> dict[str, int]:
+    words = {target.finding_id: target.words for target in targets}
     return dict(Counter(words[each.finding_id] if each.finding_id else each.kind for each in choices).most_common())

@@ -163,7 +163,8 @@ def wilson(right: int, count: int) -> tuple[float, float]:
         return 0.0, 1.0
     z2 = 3.8414588206941254  # of the normal distribution: this runs where scipy would take a second to import
     spread = math.sqrt(z2 * (right * (count - right) / count + z2 / 4))
-    return tuple((right + z2 / 2 + sign * spread) / (count + z2) for sign in (-1, 1))  # type: ignore[return-value]
+    low, high = ((right + z2 / 2 + sign * spread) / (count + z2) for sign in (-1, 1))
+    return max(0.0, low), min(1.0, high)
 
 
 def rank_key(what: str) -> str:

@@ -62,9 +62,9 @@ def test_a_photo_matches_by_how_many_objects_of_the_slice_are_expected(scores: l
     rows = np.flatnonzero((boxes.image == 1) & (boxes.label == boxes.label[boxes.image == 1][0]))[: len(scores)]
     some = boxes.take(rows)
     some = BoxTable(some.id, some.image, some.label, some.xyxy, np.array(scores))
-    wish = [Condition(column="class", value=known.classes[int(boxes.label[boxes.image == 1][0])])]
+    target = [Condition(column="class", value=known.classes[int(boxes.label[boxes.image == 1][0])])]
     columns = known.code(images, some, None, None)
-    strengths = expected_objects([wish], columns, some, image_count=len(images))
+    strengths = expected_objects([target], columns, some, image_count=len(images))
     assert strengths[1, 0] == pytest.approx(expected, abs=1e-6)
     assert not strengths[np.arange(len(images)) != 1].any()
 
@@ -86,13 +86,13 @@ def test_all_conditions_of_a_slice_must_hold_for_one_object() -> None:
     columns = known.code(images, boxes, known.looks, None)
     by_name = {column.name: column for column in columns}
     of_class, bright = by_name["class"], by_name["brightness"]
-    wish = [
+    target = [
         Condition(column="class", value=of_class.values[0]),
         Condition(column="brightness", value=bright.values[0]),
     ]
     both = (of_class.codes == 0) & (bright.codes == 0)
     held = np.bincount(boxes.image[both], minlength=len(images)) > 0
-    strengths = expected_objects([wish], columns, boxes, image_count=len(images))[:, 0]
+    strengths = expected_objects([target], columns, boxes, image_count=len(images))[:, 0]
     assert 0 < held.sum() < len(images)
     assert ((strengths > 0) == held).all()
 
@@ -102,5 +102,5 @@ def test_no_box_at_all_is_no_match() -> None:
     images, _ = pool_of(known)
     nothing = BoxTable.empty()
     columns = known.code(images, nothing, None, None)
-    wish = [Condition(column="size", value="small")]
-    assert expected_objects([wish], columns, nothing, image_count=len(images)).tolist() == [[0.0]] * (PHOTOS // 2)
+    target = [Condition(column="size", value="small")]
+    assert expected_objects([target], columns, nothing, image_count=len(images)).tolist() == [[0.0]] * (PHOTOS // 2)
