@@ -44,7 +44,8 @@ AllowDownload = Annotated[
 ]
 AllowCpu = Annotated[bool, typer.Option("--allow-cpu", help="Draw with a full-size GLIGEN on a CPU: hours.")]
 Requests = Annotated[
-    Path | None, typer.Option("--requests", metavar="FILE", help="Draw these: a request as JSON a line.")
+    Path | None,
+    typer.Option("--requests", metavar="FILE", help="Draw the requests of this file, a JSON object a line."),
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where pictures, labels and manifest go.")]
 Images = Annotated[
@@ -213,8 +214,8 @@ def generate(
 ) -> None:
     """Make the pictures that the findings ask for.
 
-    Confirmed findings and shortages in train are acted on. Analyses first, if needed. By default real objects are cut
-    out and pasted; `generator.backend` has GLIGEN draw them, and `verify` a judge look at every picture.
+    Confirmed findings are acted on, and shortages: what train has too little of. Analyses first, if needed. By default
+    real objects are cut out and pasted; `generator.backend` has GLIGEN draw them, and `verify` a judge look at them.
 
     In a cold start, --images pictures are planned evenly over the classes of the vocabulary, and drawn.
     With --requests no workspace is needed: each line of the file gives a picture or an error line of the manifest.
@@ -373,6 +374,10 @@ def select(
         str | None,
         typer.Option("--to", metavar="DIR", help="Hand them over in a new folder, or by `fiftyone` in the App."),
     ] = None,
+    selection: Annotated[
+        int | None,
+        typer.Option("--selection", metavar="N", min=1, help="Hand over selection N instead of the last one."),
+    ] = None,
     folder: Folder = HERE,
     as_json: Json = False,
 ) -> None:
@@ -381,24 +386,24 @@ def select(
     Half of them show what the last round found weak, a tenth is drawn at random for val and test, the rest is what the
     champion is unsure of, seems to miss or has never seen; each photo with its reason. A folder gets images, labels
     that the champion proposes (YOLO and COCO) and a CSV of reasons; `curate add` takes it back. Without --pool and --n,
-    the last selection is handed over.
+    the last selection is handed over, or the one that --selection names.
 
     \b
     Examples:
       curate select --pool photos --n 300 --to to-label
       curate select --pool fiftyone:yard --n 100
-      curate select --to fiftyone -C ws
+      curate select --selection 1 --to fiftyone -C ws
     """
     from curation import select_shell
 
-    select_shell.run(folder, pool, count, to, as_json)
+    select_shell.run(folder, pool=pool, count=count, number=selection, to=to, as_json=as_json)
 
 
 @app.command()
 def status(folder: Folder = HERE, as_json: Json = False) -> None:
     """Say what is done and what comes next.
 
-    Of a cold start also which real photos to label first.
+    In a cold start, it also says which real photos to label first.
 
     \b
     Examples:

@@ -112,8 +112,8 @@ class TrainingSettings(Record):
     seed: int = Field(0, ge=0)
     """Seed of every arm, the first where there are several."""
     seeds: int | None = Field(None, ge=1, le=20)
-    """How often each arm is trained, each time with another seed: one cannot tell what the pictures did from luck.
-    Empty: 1 on a CPU, 3 on a GPU."""
+    """How often each arm is trained, each time with another seed: with a single one, what the pictures did cannot
+    be told from luck. Empty: 1 on a CPU, 3 on a GPU."""
     skip_suspect: bool = False
     """Whether train photos with a suspected label are left out of both arms alike."""
     overrides: dict[str, bool | int | float | str] = Field(default_factory=dict)
@@ -135,7 +135,8 @@ class SelectSettings(Record):
     """Which real photos people should label next."""
 
     pool: str | None = None
-    """Folder of unlabelled photos, or fiftyone:NAME; each round of `curate run` ends with a selection from it."""
+    """Folder of unlabelled photos (as seen from where curate is started), or fiftyone:NAME; each round of `curate run`
+    ends with a selection from it."""
     photos: int = Field(100, ge=1, le=100_000)
     """Photos of a selection."""
 

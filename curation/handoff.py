@@ -9,7 +9,8 @@ DIR/
 └── .handoff.json      digests of the label files as they went out
 
 People correct YOLO or COCO, whichever their tool knows. Both lie in one folder, so `curate add DIR` could not tell
-which is meant; `changed_format` can, because it compares with the digests.
+which is meant; `changed_format` can, because it compares with the digests. `untouched_names` says which COCO file is
+only what went out, so that it does not stand against what people saved beside it.
 """
 
 import csv
@@ -30,7 +31,7 @@ from generation.records import PictureLabel, SyntheticImage
 from training.errors import CurateError, DataError, UsageError
 from training.files import digest_of_file, make_folder, refuse_changed, writing_failed
 from training.folder import list_files, suffix_of
-from training.read_coco import coco_names
+from training.read_coco import coco_names, looks_like_coco
 from training.read_voc import has_voc
 from training.source import Format
 
@@ -60,8 +61,7 @@ def hand_off(root: Path, selected: Selected, out: Path) -> None:
     `CurateError` where the disk cannot be written.
     """
     out = out.resolve()
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UsageError(f"{out} is there and not empty", hint="name a folder that is new or empty")
+    refuse_used(out)
     make_folder(out.parent)
     part = out.with_name(f".{out.name}.curate-part")
     try:
@@ -72,6 +72,13 @@ def hand_off(root: Path, selected: Selected, out: Path) -> None:
         raise writing_failed(out, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def refuse_used(out: Path) -> None:
+    """Raise `UsageError` where the folder to write is there and not empty."""
+    out = out.resolve()
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UsageError(f"{out} is there and not empty", hint="name a folder that is new or empty")
 
 
 def names_of(picks: Sequence[Pick]) -> list[str]:
@@ -93,16 +100,11 @@ def changed_format(folder: Path) -> Format | None:
 
     YOLO where they changed nothing. Raises `DataError` where they changed several: which counts is theirs to say.
     """
-    note = folder / NOTE_NAME
-    if not note.is_file():
+    went_out = _went_out(folder)
+    if went_out is None:
         return None
-    try:
-        before = json.loads(note.read_text(encoding="utf-8"))
-        went_out = {name: dict(before[name]) for name in ("yolo", "coco")}
-    except (ValueError, KeyError, TypeError):
-        return None  # a hidden file that is not ours to judge: the reader asks for --format
     names, _ = list_files(folder.resolve())
-    now = _digests(folder, names)
+    now = _digests(folder.resolve(), names)
     changed: list[Format] = [name for name in ("yolo", "coco") if now[name] != went_out[name]]
     if has_voc(names):
         changed.append("voc")
@@ -112,6 +114,28 @@ def changed_format(folder: Path) -> Format | None:
             hint=f"say which counts with {' or '.join(f'--format {name}' for name in changed)}",
         )
     return changed[0] if changed else "yolo"
+
+
+def untouched_names(folder: Path) -> frozenset[str]:
+    """Give the COCO pre-labels of a hand-off that nobody changed, where another COCO file lies beside them."""
+    went_out = _went_out(folder)
+    if went_out is None:
+        return frozenset()
+    now = _digests(folder.resolve(), list_files(folder.resolve())[0])["coco"]
+    same = frozenset(name for name, digest in now.items() if went_out["coco"].get(name) == digest)
+    return same if now.keys() - same else frozenset()
+
+
+def _went_out(folder: Path) -> dict[str, dict[str, str]] | None:
+    """Read the digests of a folder of `hand_off`; None for any other folder."""
+    note = folder / NOTE_NAME
+    if not note.is_file():
+        return None
+    try:
+        before = json.loads(note.read_text(encoding="utf-8"))
+        return {name: dict(before[name]) for name in ("yolo", "coco")}
+    except (ValueError, KeyError, TypeError):
+        return None  # a hidden file that is not ours to judge: the reader asks for --format
 
 
 def _fill(part: Path, root: Path, selected: Selected, out: Path) -> None:
@@ -177,14 +201,16 @@ def _as_text(cell: str) -> str:
 
 
 def _digests(folder: Path, names: list[str]) -> dict[str, dict[str, str]]:
-    """Give the digests of the label files, by format and name."""
+    """Give the digests of the label files, by format and name; `folder` is resolved."""
     of_yolo = [
         name for name in names if name == YAML_NAME or (name.startswith("labels/") and suffix_of(name) == ".txt")
     ]
+    # a tool may leave other .json files behind
+    of_coco = [name for name in coco_names(names) if name == COCO_NAME or looks_like_coco(folder, name)]
     try:
         return {
             "yolo": {name: digest_of_file(folder / name) for name in of_yolo},
-            "coco": {name: digest_of_file(folder / name) for name in coco_names(names)},
+            "coco": {name: digest_of_file(folder / name) for name in of_coco},
         }
     except OSError as error:
         raise CurateError(f"cannot read the labels in {folder}: {error.strerror}", hint="make them readable") from error

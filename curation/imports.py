@@ -45,6 +45,8 @@ class Returned(Record):
     selections: tuple[int, ...] = Field(min_length=1)
     """Their numbers, ascending."""
     photos: int
+    photos_of: tuple[int, ...] = ()
+    """Of each of them, in their order; empty where an older version made the import."""
     into: dict[Split, int]
     """Photos by the split that they go to."""
     prelabels: int

@@ -187,6 +187,8 @@ def rehearse(desk: Desk, interview: Interview, chat: Asks) -> None:
 def play_rounds(desk: Desk, until_round: int) -> tuple[RoundFolder, Stop | None]:
     """Finish rounds up to a number, or until `stopping.why_stop` says that the next would be in vain."""
     stop, folder = None, desk.ledger.rounds()[-1] if desk.ledger.rounds() else None
+    if folder is not None and folder.finished("decide"):  # a run that was killed may have selected nothing yet
+        selecting.choose_after(desk, folder.number)
     while stop is None and (folder is None or folder.number < until_round or not folder.finished("decide")):
         folder = play(desk, "decide", may_review=not desk.config.run.wait_for_review)
         selecting.choose_after(desk, folder.number)

@@ -5,11 +5,15 @@ Nothing but arguments. The rules, in their order:
 1. A photo is of a selection by the digest of its bytes, wherever it lies and whatever it is called.
 2. Two label sets for one photo: the photo is refused.
 3. A label of a class that the workspace does not know: the photo is refused, since the rest of its labels alone would
-   teach that the object is background. The same holds for a YOLO row whose number is no class.
+   teach that the object is background. The same holds for a label whose class its file does not name: a number of
+   YOLO, a category of COCO, an empty name.
 4. Where more than half of the photos are of selections, a photo that is of none and new to the workspace is refused.
    Else the folder is an ordinary import that holds some selected photos, too.
-5. Nobody changed a single pre-label: an error, unless that is allowed.
+5. Nobody changed a single pre-label, or no label came back at all: an error, unless that is allowed.
 6. Photos that were picked at random go half to val and half to test, by a hash of their id; all others go to train.
+7. No photo of val or test may be nearly the same as one of train (`training.splits.free_splits`): a photo that was
+   picked at random goes where those like it are; one that was picked for a reason is refused where val or test holds
+   one like it.
 """
 
 import difflib
@@ -26,10 +30,14 @@ from training.errors import DataError
 from training.files import digest_of
 from training.records import SPLITS, Split
 from training.source import FoundBox, FoundPhoto, Refusal, Source, printable
+from training.splits import free_splits
 
 MAX_CORNER_SHIFT = 1e-4
 """Fraction of the picture: tools round corners; people move them further."""
 MAX_LISTED = 5
+CLASSLESS = ("unknown class", "not a class name")
+"""Kinds of refusals, as readers give them, of labels without a class."""
+TORN = "copy across splits: train and val or test would hold nearly the same"
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ def settle(
     *,
     classes: Sequence[str],
     known_ids: Collection[str],
+    placed: Sequence[FoundPhoto] = (),
     by: str,
     at: str,
     allow_untouched: bool = False,
@@ -67,24 +76,32 @@ def settle(
     """Give the source with each selected photo in its split and without what is refused, and what came back.
 
     To be called before splits are assigned: a split that a photo has stays. `classes` are those of the workspace,
-    `known_ids` its photos, which an import skips. A source without a photo of a selection is given as it is, with
-    None. Raises `DataError` where no photo is left, and where nobody changed a pre-label and that is not allowed.
+    `known_ids` its photos, which an import skips, `placed` the same with labels and splits. A source without a photo of
+    a selection is given as it is, with None. Raises `DataError` where no photo is left, and where nobody changed a
+    pre-label and that is not allowed.
     """
     out = _handed_out(selected, classes)
     if not any(photo.photo_id in out for photo in source.photos):
         return source, None
     refused, notes = _objections(source, out, classes, known_ids)
-    kept = tuple(_placed(photo, out) for photo in source.photos if photo.photo_id not in refused)
+    splits = _splits(source, out, placed, skipped=refused.keys() | set(known_ids))
+    torn = dict.fromkeys((photo_id for photo_id, split in splits.items() if split is None), TORN)
+    notes += _sentence("photos left out, since train and val or test would hold nearly the same", torn, source)
+    lost = refused | torn
+    kept = tuple(
+        replace(photo, split=splits.get(photo.photo_id, photo.split))
+        for photo in source.photos
+        if photo.photo_id not in lost
+    )
     if not kept:
         raise DataError(f"no photo of the source can be taken: {'; '.join(notes)}", hint="correct the labels")
     new = {photo.photo_id: photo for photo in kept if photo.photo_id in out and photo.photo_id not in known_ids}
     notes += _emptied_sentence(new.values(), out)
     returned = _counted(new, out, classes, by=by, at=at, notes=notes) if new else None
-    if returned and not allow_untouched and not refused and returned.untouched_photos == returned.photos:
-        raise DataError(
-            f"nobody changed a pre-label of the {returned.photos} photos that came back: all are the champion's",
-            hint="if they are right as they are, take them with --allow-bad; else give what people saved",
-        )
+    left_out = [photo for photo in source.photos if photo.photo_id in torn]
+    is_work_lost = any(not _is_untouched(photo, out[photo.photo_id], classes) for photo in left_out)
+    if returned and not allow_untouched and not is_work_lost and not refused.keys() & out.keys():
+        _check_labelled(returned, source)
     used = {box.label for photo in kept for box in photo.boxes}
     return replace(
         source,
@@ -92,9 +109,23 @@ def settle(
         classes=tuple(name for name in source.classes if name in used or name in classes),
         refusals=(
             *source.refusals,
-            *(_refusal(photo, refused[photo.photo_id]) for photo in source.photos if photo.photo_id in refused),
+            *(_refusal(photo, lost[photo.photo_id]) for photo in source.photos if photo.photo_id in lost),
         ),
     ), returned
+
+
+def _check_labelled(returned: Returned, source: Source) -> None:
+    """Raise `DataError` where people seem not to have labelled at all, or to have given their labels elsewhere."""
+    if returned.untouched_photos == returned.photos:
+        raise DataError(
+            f"nobody changed a pre-label of the {returned.photos} photos that came back: all are the champion's",
+            hint="if they are right as they are, take them with --allow-bad; else give what people saved",
+        )
+    if not any(photo.boxes for photo in source.photos):
+        raise DataError(
+            f"the {returned.photos} photos of selections came back without a single label",
+            hint="if they show no object, take them with --allow-bad; else give what people saved",
+        )
 
 
 def _handed_out(selected: Sequence[Selected], classes: Sequence[str]) -> dict[str, _Out]:
@@ -121,7 +152,7 @@ def _objections(
     sentences = [
         *_sentence("photos refused because they were labelled twice, differently", twice, source),
         *_class_sentences(back, classes),
-        *_sentence("photos refused because a label's number is no class of data.yaml", rows, source),
+        *_sentence("photos refused because the file of a label does not name its class", rows, source),
         *_sentence("photos refused because they are not of a selection", strangers, source),
     ]
     return strangers | rows | unknown | twice, sentences
@@ -141,10 +172,10 @@ def _unknown(back: Sequence[FoundPhoto], classes: Sequence[str]) -> dict[str, st
 
 
 def _bad_rows(source: Source, back: Sequence[FoundPhoto]) -> dict[str, str]:
-    """Find photos of which the reader left out a YOLO row because its number is no class."""
-    lost = [each for each in source.refusals if each.kind == "unknown class" and each.lost == "label"]
-    stems = {each.file.rpartition("/")[2].removesuffix(".txt") for each in lost if source.format == "yolo"}
-    return {photo.photo_id: "unknown class: a label's number is none" for photo in back if photo.path.stem in stems}
+    """Find photos of which the reader left out a label because it is of no class."""
+    lost = {each.photo_id for each in source.refusals if each.kind in CLASSLESS and each.lost == "label"}
+    reason = "unknown class: the file of a label does not name it"
+    return {photo.photo_id: reason for photo in back if photo.photo_id in lost}
 
 
 def _strangers(source: Source, out: Mapping[str, _Out], known_ids: Collection[str]) -> dict[str, str]:
@@ -159,14 +190,23 @@ def _refusal(photo: FoundPhoto, reason: str) -> Refusal:
     return Refusal(file=printable(photo.path.name), line=None, reason=reason, lost="photo")
 
 
-def _placed(photo: FoundPhoto, out: Mapping[str, _Out]) -> FoundPhoto:
-    if photo.photo_id not in out:
-        return photo
-    return replace(photo, split=split_of_pick(out[photo.photo_id].pick))
+def _splits(
+    source: Source, out: Mapping[str, _Out], placed: Sequence[FoundPhoto], *, skipped: Collection[str]
+) -> dict[str, Split | None]:
+    """Give where new photos of selections go, by id, None for nowhere: first those that were picked for a reason.
+
+    Photos of none whose split the source gives keep it, so they count like those that are placed.
+    """
+    came = {photo.photo_id: photo for photo in source.photos if photo.photo_id not in skipped}
+    told = [photo for photo_id, photo in came.items() if photo_id not in out and photo.split]
+    wanted = {photo_id: split_of_pick(out[photo_id].pick) for photo_id in came.keys() & out.keys()}
+    ids = sorted(wanted, key=lambda photo_id: (wanted[photo_id] != "train", photo_id))
+    found = free_splits([came[each] for each in ids], [wanted[each] for each in ids], placed=[*placed, *told])
+    return dict(zip(ids, found, strict=True))
 
 
 def split_of_pick(pick: Pick) -> Split:
-    """Give where a photo goes once it is labelled: one that was chosen for a reason would bias val and test."""
+    """Give where a photo goes that is like no other: one that was chosen for a reason would bias val and test."""
     if pick.kind != "random":
         return "train"
     return "val" if int(digest_of(["val or test", pick.photo_id])[:8], 16) % 2 else "test"
@@ -183,9 +223,11 @@ def _counted(
 ) -> Returned:
     counts = {photo_id: _untouched(photo, out[photo_id], classes) for photo_id, photo in new.items()}
     splits = Counter(photo.split for photo in new.values())
+    numbers = Counter(out[photo_id].number for photo_id in new)
     return Returned(
-        selections=tuple(sorted({out[photo_id].number for photo_id in new})),
+        selections=tuple(sorted(numbers)),
         photos=len(new),
+        photos_of=tuple(numbers[number] for number in sorted(numbers)),
         into={split: splits[split] for split in SPLITS},
         prelabels=sum(len(out[photo_id].label) for photo_id in new),
         untouched=sum(counts.values()),
@@ -197,6 +239,10 @@ def _counted(
         at=at,
         notes=tuple(notes),
     )
+
+
+def _is_untouched(photo: FoundPhoto, out: _Out, classes: Sequence[str]) -> bool:
+    return _untouched(photo, out, classes) == len(photo.boxes) == len(out.label)
 
 
 def _untouched(photo: FoundPhoto, out: _Out, classes: Sequence[str]) -> int:

@@ -1,6 +1,5 @@
 """What `curate review` does with people: open the App on what is to be looked at, and take over what they decided."""
 
-import getpass
 import json
 import os
 from pathlib import Path
@@ -120,7 +119,9 @@ def _frozen(last: "RoundFolder") -> "Frozen":
 
 
 def _reviewer() -> str:
-    return os.environ.get(REVIEWER) or getpass.getuser()
+    from curation.plugin.sitting import login_name
+
+    return os.environ.get(REVIEWER) or login_name()
 
 
 def _wait(session: "Session") -> None:

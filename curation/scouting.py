@@ -60,15 +60,23 @@ class Portraits(Table):
 
 
 def exclude(
-    photos: Sequence[FoundPhoto], *, placed: Sequence[FoundPhoto], before: Collection[str]
+    photos: Sequence[FoundPhoto],
+    *,
+    placed: Sequence[FoundPhoto],
+    before: Collection[str],
+    drawn: Collection[str] = (),
 ) -> tuple[list[FoundPhoto], dict[str, int]]:
     """Give the photos that may be selected, and how many may not, by why.
 
-    `placed` are the photos of the workspace, `before` the ids of those selected earlier. What looks like a photo of val
-    or test would make these judge what was learned from, once it is in train.
+    `placed` are the photos of the workspace, `before` the ids of those selected earlier, `drawn` of those among
+    them that were drawn at random: until they are placed they count as photos of val or test. What looks like one of
+    these would make them judge what was learned from, once it is in train.
     """
     split_of = {photo.photo_id: photo.split for photo in placed}
-    judged = np.array([photo.look for photo in placed if photo.split != "train"], np.uint64)
+    waiting = set(drawn) - split_of.keys()
+    looks = [photo.look for photo in placed if photo.split != "train"]
+    looks += [photo.look for photo in photos if photo.photo_id in waiting]
+    judged = np.array(looks, np.uint64)
     near = near_any(np.array([photo.look for photo in photos], np.uint64), judged)
     kept: dict[str, FoundPhoto] = {}
     why: Counter[str] = Counter()

@@ -1,12 +1,13 @@
-"""What `curate select` does: choose photos to label, or take the last choice, and hand them over."""
+"""What `curate select` does: choose photos to label, or take an earlier choice, and hand them over."""
 
-import getpass
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curation import shell
-from training.errors import UsageError
+from training.errors import CurateError, UsageError
 
 if TYPE_CHECKING:
     from curation.desk import Desk
@@ -17,20 +18,30 @@ if TYPE_CHECKING:
 TO_APP = "fiftyone"
 
 
-def run(folder: Path, pool: str | None, count: int | None, to: str | None, as_json: bool) -> None:
-    """Select photos, hand them over where that is asked for, and say what they are."""
+def run(
+    folder: Path, *, pool: str | None, count: int | None, number: int | None, to: str | None, as_json: bool
+) -> None:
+    """Select photos, or take selection `number`; hand them over where that is asked for, and say what they are."""
+    if number is not None and (pool is not None or count is not None):
+        raise UsageError(
+            "--selection does not go with --pool or --n, which make a new selection", hint="leave one of them out"
+        )
     with shell.writing(folder, "select") as desk:
         from curation import select_wiring
-        from curation.handoff import hand_off
+        from curation.handoff import hand_off, refuse_used
         from curation.select_lines import selection_lines
 
-        selected = select_wiring.selected(desk, _selection(desk, pool, count))
-        if to == TO_APP:
-            select_wiring.show_selection(desk, selected)
-        elif to:
-            hand_off(desk.ledger.root, selected, Path(to))
-    lines = selection_lines(selected.selection, selected.picks, shell.columns())
-    shell.show_record(selected.selection, lines, as_json, folder, _following(to))
+        if to and to != TO_APP:
+            refuse_used(Path(to))  # before anything is chosen: no later selection takes these photos again
+        given = _earlier(desk, number) if number else _selection(desk, pool, count)
+        with _handing_over(desk, given, folder, to):
+            selected = select_wiring.selected(desk, given)
+            if to == TO_APP:
+                select_wiring.show_selection(desk, selected)
+            elif to:
+                hand_off(desk.ledger.root, selected, Path(to))
+    lines = selection_lines(given, selected.picks, shell.columns())
+    shell.show_record(given, lines, as_json, folder, _following(given, to))
 
 
 def add(
@@ -47,7 +58,10 @@ def add(
         raise UsageError(
             "it is not clear what to add", hint="give a folder, or --labelled for photos that were labelled in the App"
         )
-    by = by or getpass.getuser()
+    if not by:
+        from curation.plugin.sitting import login_name
+
+        by = login_name()
     if labelled:
         with shell.writing(folder, "add") as desk:
             from curation import select_wiring
@@ -58,6 +72,31 @@ def add(
 
         assert source is not None  # one of the two was given
         return select_wiring.add(ledger, source, format=format, allow_bad=allow_bad, by=by)
+
+
+@contextmanager
+def _handing_over(desk: "Desk", given: "Selection", folder: Path, to: str | None) -> Iterator[None]:
+    """Say, where this ends early, that the photos are selected: the same command could choose others."""
+    kept = f"selection {given.number} is kept, so go on with"
+    again = f"curate select --selection {given.number} --to {shlex.quote(to or 'DIR')}"
+    try:
+        yield
+    except CurateError as error:
+        error.hint = f"{error.hint}; {kept} {again}"
+        raise
+    except (KeyboardInterrupt, shell.Terminated):
+        desk.warn(f"{kept} {shell.placed(folder, again)}")
+        raise
+
+
+def _earlier(desk: "Desk", number: int) -> "Selection":
+    from curation.selections import selections_of
+
+    earlier = selections_of(desk.ledger.root)
+    if found := next((each for each in earlier if each.number == number), None):
+        return found
+    hint = f"the last one is {earlier[-1].number}" if earlier else "make one: curate select --pool PATH --n 100"
+    raise UsageError(f"there is no selection {number}", hint=hint)
 
 
 def _selection(desk: "Desk", pool: str | None, count: int | None) -> "Selection":
@@ -76,7 +115,7 @@ def _selection(desk: "Desk", pool: str | None, count: int | None) -> "Selection"
     return choose_photos(desk, desk.read_pool(source), pool=source, count=count or settings.photos)
 
 
-def _following(to: str | None) -> str:
+def _following(given: "Selection", to: str | None) -> str:
     if to is None:
-        return "select --to to-label"
+        return f"select --selection {given.number} --to to-label"
     return "review --what photos" if to == TO_APP else f"add {shlex.quote(to)}"

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from curation.desk import Desk
-from curation.handoff import changed_format
-from curation.imports import Import, first_import, imports_of, placed, publish, tables_of, take_in
+from curation.handoff import changed_format, untouched_names
+from curation.imports import Import, first_import, imports_of, placed, publish, take_in
 from curation.ledger import Ledger
 from curation.returned import Selected, settle
 from curation.selection import Selection
@@ -25,8 +25,15 @@ def add(ledger: Ledger, source: str, *, format: Format | None, allow_bad: bool, 
     Photos of a selection are taken back by the rules of `curation.returned`; `by` is who labelled them.
     """
     first_import(ledger.root)
-    found = read_labelled(source, format or changed_format(Path(source)), allow_bad=allow_bad)
-    return _take_in(ledger.root, found, name=Path(source).name, by=by, allow_untouched=allow_bad)
+    folder = Path(source)
+    found = read_labelled(
+        source,
+        format or changed_format(folder),
+        allow_bad=allow_bad,
+        left_out=untouched_names(folder),
+        may_be_bare=_selected_ids(ledger.root),
+    )
+    return _take_in(ledger.root, found, name=folder.name, by=by, allow_untouched=allow_bad)
 
 
 def add_labelled(desk: Desk, *, by: str, allow_bad: bool) -> Import:
@@ -38,7 +45,7 @@ def add_labelled(desk: Desk, *, by: str, allow_bad: bool) -> Import:
             "no selected photo carries the tag labelled",
             hint="label some first: curate review --what photos; then tag those that are done",
         )
-    found = dataset.read_rows(rows)
+    found = dataset.read_rows(rows, may_be_bare=_selected_ids(root))
     check_usable(found, allow_bad=allow_bad)
     brought = _take_in(root, found, name="labelled in FiftyOne", by=by, allow_untouched=True)  # the tag says so
     publish(root, imports_of(root), store)
@@ -58,12 +65,13 @@ def show_selection(desk: Desk, given: Selected) -> None:
 def _take_in(root: Path, found: Source, *, name: str, by: str, allow_untouched: bool) -> Import:
     earlier = imports_of(root)
     at = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")  # noqa: TID251  # the front desk's clock
-    known = {str(photo_id) for brought in earlier for photo_id in tables_of(root, brought)[0].id}
+    there = placed(root, earlier)
     found, returned = settle(
         found,
         selected_of(root),
         classes=earlier[-1].classes,
-        known_ids=known,
+        known_ids={photo.photo_id for photo in there},
+        placed=there,
         by=by,
         at=at,
         allow_untouched=allow_untouched,
@@ -71,7 +79,7 @@ def _take_in(root: Path, found: Source, *, name: str, by: str, allow_untouched: 
     return take_in(
         root,
         found,
-        assign_splits(found.photos, placed=placed(root, earlier)),
+        assign_splits(found.photos, placed=there),
         earlier=earlier,
         dataset=earlier[0].dataset,
         name=name,
@@ -79,6 +87,10 @@ def _take_in(root: Path, found: Source, *, name: str, by: str, allow_untouched: 
         model=None,
         returned=returned,
     )
+
+
+def _selected_ids(root: Path) -> frozenset[str]:
+    return frozenset(pick.photo_id for each in selected_of(root) for pick in each.picks)
 
 
 def _store(desk: Desk) -> Store:

@@ -21,7 +21,7 @@ from curation.select import Choice, select
 from curation.selection import Pick, Selection
 from curation.selections import keep_picks, keep_selection, keep_tables, picks_of, selections_of
 from training.boxes import BoxTable, Floats, ImageTable
-from training.errors import DataError, UsageError
+from training.errors import CurateError, DataError, UsageError
 from training.files import digest_of, link_or_copy
 from training.records import Evaluation, ImageSet, ModelVersion
 from training.source import FoundPhoto, photo_path, printable
@@ -80,23 +80,28 @@ def choose_photos(desk: Desk, found: Unlabelled, *, pool: str, count: int) -> Se
         images=images_ref,
         prelabels=prelabels_ref,
         shares=_shares(choices, targets),
-        notes=(*notes, *_short_of(count, len(chosen))),
+        notes=(*notes, *_short_of(count, there=len(table), picked=len(chosen))),
     )
     keep_selection(root, selection)
     return selection
 
 
 def choose_after(desk: Desk, number: int) -> None:
-    """Select from the configured pool once a round; where that is not possible, people are told, and no more."""
-    source, root = desk.config.select.pool, desk.ledger.root
-    if source is None or any(each.round == number for each in selections_of(root)):
+    """Select from the configured pool once a round; where that is not possible, people are told, and no more.
+
+    No known failure is worth the report of a round that is decided: the next run tries again, and what else is broken
+    stops the step that needs it.
+    """
+    source = desk.config.select.pool
+    if source is None or any(each.round == number and each.pool == source for each in selections_of(desk.ledger.root)):
         return
     try:
         chosen = choose_photos(desk, desk.read_pool(source), pool=source, count=desk.config.select.photos)
-    except DataError as error:
+    except CurateError as error:
         desk.warn(f"no photos were selected for labelling: {error.message}; {error.hint}")
     else:
-        desk.warn(f"photos of {source} to label next: {sum(chosen.shares.values())}; curate select --to DIR")
+        count, again = sum(chosen.shares.values()), f"curate select --selection {chosen.number} --to DIR"
+        desk.warn(f"photos of {source} to label next: {count}; {again}")
 
 
 def sought_in(found: Findings, actions: Sequence[Action]) -> tuple[Finding | Shortage, ...]:
@@ -110,8 +115,13 @@ def _left(
     found: Unlabelled, root: Path, earlier: Sequence[Selection], pool: str
 ) -> tuple[list[FoundPhoto], dict[str, int]]:
     """Give the photos that may be selected, and how many may not, by why."""
-    before = {pick.photo_id for each in earlier for pick in picks_of(root, each)}
-    photos, excluded = exclude(found.photos, placed=placed(root, imports_of(root)), before=before)
+    picks = [pick for each in earlier for pick in picks_of(root, each)]
+    photos, excluded = exclude(
+        found.photos,
+        placed=placed(root, imports_of(root)),
+        before={pick.photo_id for pick in picks},
+        drawn={pick.photo_id for pick in picks if pick.kind == "random"},
+    )
     if not photos:
         why = ", ".join(f"{number} {reason}" for reason, number in excluded.items())
         raise DataError(f"{pool} holds nothing to label: {why}", hint="name another --pool, or add photos to it")
@@ -173,12 +183,13 @@ def _matcher(
 
 def _question(desk: Desk, standing: Standing, conditions: Sequence[Sequence[Condition]]) -> dict[str, Any]:
     """Give what the answers about a photo hang on, as `scout` and `prelabels_of` take it."""
-    wanted = [[condition.plain() for condition in each] for each in conditions]
+    studied, wanted = standing.studied, [[condition.plain() for condition in each] for each in conditions]
+    known_by = [studied.frozen.image_set.fingerprint(), studied.measured.fingerprint(), sorted(studied.wanted)]
     return {
         "model": standing.champion,
-        "classes": standing.studied.frozen.image_set.classes,
+        "classes": studied.frozen.image_set.classes,
         "min_score": desk.config.evaluate.min_score,
-        "key": digest_of([standing.studied.frozen.image_set.fingerprint(), wanted, desk.sight.plain()]),
+        "key": digest_of([*known_by, standing.judged.model_id, wanted, desk.sight.plain()]),
     }
 
 
@@ -187,8 +198,12 @@ def _chosen(photos: Sequence[FoundPhoto], table: PoolTable, choices: Sequence[Ch
     return [by_id[str(table.id[choice.row])] for choice in choices]
 
 
-def _short_of(asked: int, given: int) -> list[str]:
-    return [f"{asked} photos were asked for, the pool has {given} to label"] if given < asked else []
+def _short_of(asked: int, *, there: int, picked: int) -> list[str]:
+    if picked == asked:
+        return []
+    copies = "the others are copies of photos drawn at random"  # all that `select` ever leaves
+    why = f"; {picked} were picked: {copies}" if picked < there else ""
+    return [f"{asked} photos were asked for, the pool has {there} to label{why}"]
 
 
 def _table_of(photos: Sequence[FoundPhoto]) -> ImageTable:

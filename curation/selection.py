@@ -41,8 +41,8 @@ class Selection(Record):
     seen: int
     """Photos that the pool holds, usable or not."""
     excluded: dict[str, int]
-    """Usable photos that were not candidates, by why: `in train`, `in val`, `in test`, `like one of val or test`,
-    `selected before`, `there twice`."""
+    """Usable photos that were not candidates, by why: `in train`, `in val`, `in test`, `like one of val or test` (or
+    like one that was drawn for these and is not back), `selected before`, `there twice`."""
     refused: tuple[Refused, ...]
     """What could not be read."""
     classes: tuple[str, ...]

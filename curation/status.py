@@ -1,6 +1,7 @@
 """What is done and what comes next: a fold over the proofs in the workspace, read without a lock."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from curation.ledger import STEPS, Ledger, RoundFolder
 from curation.wording import NOTHING, count_text, duration_text, fit, printable, short, wrap
 
 MAX_LINES = 22  # a screen of 24 lines, less two for the next command
+MAX_NAMED = 6
 GAP = "  "
 
 
@@ -28,11 +30,16 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _to_label(root: Path) -> int:
-    """Count the photos that were selected for people to label and have not come back; what is damaged counts for 0."""
-    selected: int = sum(sum(each.get("shares", {}).values()) for each in _records(root / "selections"))
-    back: int = sum((each.get("returned") or {}).get("photos", 0) for each in _records(root / "data" / "imports"))
-    return max(0, selected - back)
+def _to_label(root: Path) -> list[dict[str, int]]:
+    """Count the photos of each selection that have not come back, where there are any; what is damaged counts for 0."""
+    left = Counter[int]()
+    for each in _records(root / "selections"):
+        left[each.get("number", 0)] += sum(each.get("shares", {}).values())
+    for each in _records(root / "data" / "imports"):
+        back = each.get("returned") or {}
+        photos = back.get("photos_of") or [back.get("photos", 0)]
+        left.subtract(dict(zip(back.get("selections", ()), photos, strict=False)))
+    return [{"selection": number, "photos": count} for number, count in sorted(left.items()) if count > 0]
 
 
 def _records(folder: Path) -> Iterator[dict[str, Any]]:
@@ -57,7 +64,7 @@ def status_lines(status: Mapping[str, Any], width: int) -> list[str]:
     """Give the state of a workspace from the dict of `curate status --json`: rounds, then steps of the latest."""
     rounds: Sequence[Mapping[str, Any]] = status["rounds"]
     champion = short(str(status["champion"])) if status["champion"] else "none yet"
-    asked = [f"{count_text(status['to_label'], 'selected photo')} to be labelled"] if status["to_label"] else []
+    asked = _asked(status["to_label"])
     asked += [f"waiting for {status['waiting_for']}"] if status["waiting_for"] else []
     head = ", ".join([f"champion {champion}", *asked])
     lines = wrap(head, width)
@@ -68,6 +75,16 @@ def status_lines(status: Mapping[str, Any], width: int) -> list[str]:
     if len(rounds) > room:
         lines.append(fit(f"{count_text(len(rounds) - room, 'earlier round')} in status --json", width))
     return [*lines, *(_round_line(each, width) for each in rounds[-room:]), *steps]
+
+
+def _asked(waiting: Sequence[Mapping[str, int]]) -> list[str]:
+    """Say how many photos people have not labelled yet, and of which selections: any of them can be handed over."""
+    if not waiting:
+        return []
+    numbers = [str(each["selection"]) for each in waiting]
+    more = f" and {len(numbers) - MAX_NAMED} more" if len(numbers) > MAX_NAMED else ""
+    named = f" of selection{'s' if len(numbers) > 1 else ''} {', '.join(numbers[:MAX_NAMED])}{more}"
+    return [f"{count_text(sum(each['photos'] for each in waiting), 'selected photo')}{named} to be labelled"]
 
 
 def _round_line(each: Mapping[str, Any], width: int) -> str:

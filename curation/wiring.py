@@ -213,13 +213,21 @@ def detector_of(root: Path, registry: Registry, profile: Profile) -> Detector:
     )
 
 
-def read_labelled(source: str, format: Format | None, *, allow_bad: bool) -> Source:  # noqa: A002
-    """Read labelled photos of a folder or of a dataset of FiftyOne's."""
+def read_labelled(
+    source: str,
+    format: Format | None,  # noqa: A002
+    *,
+    allow_bad: bool,
+    left_out: frozenset[str] = frozenset(),
+    may_be_bare: frozenset[str] = frozenset(),
+) -> Source:
+    """Read labelled photos of a folder or of a dataset of FiftyOne's, as `training.dataset` does."""
     with _reading() as count:
         if source.startswith(foreign.PREFIX):
-            found = dataset.read_rows(foreign.read_rows(source.removeprefix(foreign.PREFIX)), count)
+            rows = foreign.read_rows(source.removeprefix(foreign.PREFIX))
+            found = dataset.read_rows(rows, count, may_be_bare=may_be_bare)
         else:
-            found = dataset.read_source(Path(source), format, count)
+            found = dataset.read_source(Path(source), format, count, left_out=left_out, may_be_bare=may_be_bare)
     check_usable(found, allow_bad=allow_bad)
     return found
 

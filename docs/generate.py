@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def cli_page() -> str:
-    """Give docs/cli.md: the help of every command, as it is printed at 100 columns."""
+    """Give docs/cli.md: the help of every command, as it is printed at 80 columns."""
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
     parts = ["# Commands\n\nGenerated from the program's own help by `docs/generate.py`.\n", _help([])]
     for name in names:
@@ -54,7 +54,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _help(arguments: list[str]) -> str:
-    result = CliRunner().invoke(app, [*arguments, "--help"], prog_name="curate", env={"COLUMNS": "100"})
+    result = CliRunner().invoke(app, [*arguments, "--help"], prog_name="curate", env={"COLUMNS": "80"})
     return f"```\n{result.output.strip()}\n```\n"
 
 

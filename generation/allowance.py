@@ -37,7 +37,7 @@ class LlmSettings(Record):
     max_tagged: int = Field(240, ge=20, le=5000)
     """Most crops that are tagged for one visual attribute; fewer show only large effects."""
     blur_classes: tuple[str, ...] = ()
-    """Classes whose boxes are blurred before a picture leaves this machine."""
+    """Classes whose boxes are washed out to a few mean colours before a picture leaves this machine."""
 
     @field_validator("base_url")
     @classmethod

@@ -35,7 +35,7 @@ class PaintSettings(Record):
     grounded_share: float = Field(1.0, ge=0, le=1)
     """Share of the steps, from the first, that see the boxes: fewer look more natural and fit less tightly."""
     precision: Literal["float16", "bfloat16", "float32"] | None = None
-    """Of the arithmetic; empty: float16 on a GPU and float32 on a CPU. Boxes are always handled in float32."""
+    """Number format of the arithmetic; empty: float16 on a GPU, float32 on a CPU. Boxes are always in float32."""
     batch_count: int = Field(16, ge=1)
     """Pictures painted at once, halved whenever memory does not suffice."""
     compile: bool = False

@@ -69,6 +69,20 @@ def burst_leaders(photos: Sequence[FoundPhoto]) -> Ints:
     return leaders
 
 
+def earlier_alike(photos: Sequence[FoundPhoto], *, start: int) -> list[Ints]:
+    """Give for each photo from `start` on the positions of all earlier ones that would be its burst, were they alone.
+
+    A photo of a burst need not resemble all others of it, nor photos of one burst alone: this names each pair.
+    """
+    columns, found = _Photos(photos), []
+    for row in range(start, len(photos)):
+        earlier = np.flatnonzero(columns.kinds[:row] == columns.kinds[row])
+        earlier = earlier[_near(np.array([row]), earlier, columns)]
+        same = [_same_places(row, int(other), columns) for other in earlier]
+        found.append(earlier[np.array(same, np.bool_)])
+    return found
+
+
 def _join_small(order: Ints, keys: Ints, columns: _Photos, leaders: Ints) -> None:
     """Do for all small cells at once what `_join_large` does for one; equal `keys` are neighbours in `order`."""
     pairs = [np.zeros((0, 2), np.int64)]

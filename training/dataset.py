@@ -11,14 +11,14 @@ import yaml
 from training.boxes import Floats, Ints
 from training.errors import DataError
 from training.files import link_or_copy, writing_failed
-from training.folder import list_files, read_inside, suffix_of
+from training.folder import list_files, suffix_of
 from training.intake import Intake, Progress
 from training.pixels import Pixels, difference_hash, encode_jpeg, read_pixels
-from training.read_coco import coco_names, read_coco
+from training.read_coco import coco_names, looks_like_coco, read_coco
 from training.read_rows import read_rows
 from training.read_voc import has_voc, read_voc
 from training.read_yolo import read_yolo
-from training.source import BadItem, Format, Source
+from training.source import Format, Source
 from training.unlabelled import KnownPhotos, Unlabelled, read_paths, read_unlabelled
 from training.yolo_yaml import find_yaml
 
@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 _YAMLS = (".yaml", ".yml")
-_PEEK_BYTES = 2**30  # a file that is larger is no COCO file that we read
 
 
 @dataclass(frozen=True)
@@ -61,17 +60,22 @@ def read_source(
     path: Path,
     format: Format | None = None,  # noqa: A002  # the word of the command line
     progress: Progress | None = None,
+    *,
+    left_out: frozenset[str] = frozenset(),
+    may_be_bare: frozenset[str] = frozenset(),
 ) -> Source:
     """Read labelled photos from a folder, or from the folder of a YOLO `data.yaml`; the format is found if not given.
 
     Nothing is written, and nothing outside the folder is opened. Photos and labels that cannot be used are listed as
-    refusals. Raises `DataError` where the whole folder cannot be used: it is missing, its format is unclear, it names
-    no classes, or no photo or no label is usable.
+    refusals. `left_out` are files to read the folder without, relative to it. Raises `DataError` where the whole folder
+    cannot be used: it is missing, its format is unclear, it names no classes, no photo is usable, or no label is and
+    none of the photos `may_be_bare` (their ids).
     """
     root, yaml_name = _root_of(path)
     names, refusals = list_files(root)
+    names = [name for name in names if name not in left_out]
     layout = format or ("yolo" if yaml_name else _found_format(root, names))
-    intake = Intake(root=root, names=names, progress=progress, refusals=refusals)
+    intake = Intake(root=root, names=names, progress=progress, may_be_bare=may_be_bare, refusals=refusals)
     match layout:
         case "yolo":
             return read_yolo(intake, yaml_name)
@@ -145,7 +149,7 @@ def _found_format(root: Path, names: list[str]) -> Format:
     found: list[Format] = []
     if _looks_like_yolo(root, names):
         found.append("yolo")
-    if any(_looks_like_coco(root, name) for name in coco_names(names)):
+    if any(looks_like_coco(root, name) for name in coco_names(names)):
         found.append("coco")
     if has_voc(names):
         found.append("voc")
@@ -161,11 +165,3 @@ def _looks_like_yolo(root: Path, names: list[str]) -> bool:
     if find_yaml(root, names) is not None or "classes.txt" in names:
         return True
     return any("labels" in name.split("/")[:-1] and suffix_of(name) == ".txt" for name in names)
-
-
-def _looks_like_coco(root: Path, name: str) -> bool:
-    try:
-        _, data = read_inside(root, name, max_bytes=_PEEK_BYTES)
-    except BadItem:
-        return False
-    return b'"images"' in data and b'"annotations"' in data

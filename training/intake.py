@@ -46,6 +46,8 @@ class Intake:
     names: list[str]
     """All files, relative to the root, sorted."""
     progress: Progress | None
+    may_be_bare: frozenset[str] = frozenset()
+    """Ids of photos that may come without a label, even where none of the source has one."""
     refusals: list[Refusal] = field(default_factory=list)
     photos: list[tuple[str, FoundPhoto]] = field(default_factory=list)
     done_count: int = 0
@@ -60,10 +62,16 @@ class Intake:
         return [name for name in self.names if suffix_of(name) in PHOTO_SUFFIXES]
 
     def refuse(
-        self, file: str, reason: str, *, line: int | None = None, lost: Literal["photo", "label", "nothing"]
+        self,
+        file: str,
+        reason: str,
+        *,
+        line: int | None = None,
+        lost: Literal["photo", "label", "nothing"],
+        photo_id: str = "",
     ) -> None:
-        """List something that is not used."""
-        self.refusals.append(Refusal(file=printable(file, 300), line=line, reason=reason, lost=lost))
+        """List something that is not used; `photo_id` is of the photo that goes on without it."""
+        self.refusals.append(Refusal(file=printable(file, 300), line=line, reason=reason, lost=lost, photo_id=photo_id))
 
     def step(self) -> None:
         """Tell that one more photo is done."""
@@ -81,7 +89,7 @@ class Intake:
         return Opened(path=path, photo_id=digest_of(data), seen=look_at(data))
 
     def boxes(
-        self, file: str, rows: Iterable[tuple[int | None, Row]], read: Callable[[Row], FoundBox]
+        self, file: str, rows: Iterable[tuple[int | None, Row]], read: Callable[[Row], FoundBox], *, photo_id: str
     ) -> tuple[FoundBox, ...]:
         """Read label rows in order, each with its line; rows that cannot be used, or say the same again, are listed."""
         found: dict[FoundBox, None] = {}
@@ -89,7 +97,7 @@ class Intake:
             try:
                 box = read(row)
             except BadItem as bad:
-                self.refuse(file, bad.reason, line=line, lost="label")
+                self.refuse(file, bad.reason, line=line, lost="label", photo_id=photo_id)
                 continue
             if box in found:
                 self.refuse(file, f"the same box again: {box.label}", line=line, lost="nothing")
@@ -123,14 +131,19 @@ class Intake:
         self.photos.append((name, photo))
 
     def source(self, layout: Origin, classes: Iterable[str]) -> Source:
-        """Close the intake; raises `DataError` where no photo, or no label at all, can be used."""
+        """Close the intake; raises `DataError` where no photo, or no label at all, can be used.
+
+        No label is enough where one of the photos may be without, and none was lost.
+        """
         photos = tuple(photo for _, photo in sorted(self.photos, key=lambda named: named[0]))
         lost_count = sum(refusal.lost == "photo" for refusal in self.refusals)
         if not photos:
             raise DataError(
                 f"no usable photo in {self.root} (read as {layout}){self._because()}", hint=_EXPECTED[layout]
             )
-        if not any(photo.boxes for photo in photos):
+        any_lost = any(refusal.lost == "label" for refusal in self.refusals)
+        may_be_bare = not any_lost and any(photo.photo_id in self.may_be_bare for photo in photos)
+        if not may_be_bare and not any(photo.boxes for photo in photos):
             raise DataError(
                 f"no usable label in {self.root} (read as {layout}){self._because()}", hint=_EXPECTED[layout]
             )

@@ -5,12 +5,14 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from training.errors import DataError
 from training.folder import inside, read_inside, suffix_of
-from training.intake import Intake, number, placing, simple_fields, split_of, turned
+from training.intake import Intake, Opened, number, placing, simple_fields, split_of, turned
 from training.records import Split
 from training.source import BadItem, FoundBox, Source, checked_corners, checked_name, printable
 
@@ -31,15 +33,41 @@ class _File:
     categories: list[Any]
 
 
+@dataclass(frozen=True)
+class _Labelled:
+    """A photo that was read, with one set of labels."""
+
+    opened: Opened
+    boxes: tuple[FoundBox, ...]
+    lost_count: int
+    """Labels that could not be used."""
+
+    def same(self, other: "_Labelled") -> bool:
+        """Say whether the labels are the same, in any order."""
+        return (set(self.boxes), self.lost_count) == (set(other.boxes), other.lost_count)
+
+
+@dataclass(frozen=True)
+class _Image:
+    """One image of a file."""
+
+    file: _File
+    name: str
+    """Of the photo, inside the source."""
+    values: Values
+    annotations: list[Values]
+
+
 def read_coco(intake: Intake) -> Source:
     """Read all COCO files of a folder; the split is in a file's name (`instances_val2017.json`) or in its folder.
 
-    Boxes are `x, y, width, height` in pixels of the picture size that the file declares.
+    Boxes are `x, y, width, height` in pixels of the picture size that the file declares. A photo that is named again is
+    kept again only where its labels differ: as an exact duplicate, of which an import takes the first.
     """
     files = [file for name in coco_names(intake.names) if (file := _parsed(intake, name))]
     classes = _classes(files)
     intake.total_count = sum(len(file.images) for file in files)
-    taken: set[str] = set()
+    taken: dict[str, _Labelled | None] = {}
     for file in files:
         _read_file(intake, file, classes, taken)
     return intake.source("coco", [classes[key] for key in sorted(classes, key=lambda key: (isinstance(key, str), key))])
@@ -50,6 +78,15 @@ def coco_names(names: list[str]) -> list[str]:
     found = [name for name in names if suffix_of(name) == ".json" and name.count("/") <= 1]
     instances = [name for name in found if posixpath.basename(name).startswith("instances_")]
     return instances or found
+
+
+def looks_like_coco(root: Path, name: str) -> bool:
+    """Say whether a file may be COCO by the words in it, without parsing."""
+    try:
+        _, data = read_inside(root, name, max_bytes=MAX_JSON_BYTES)
+    except BadItem:
+        return False
+    return b'"images"' in data and b'"annotations"' in data
 
 
 def _parsed(intake: Intake, name: str) -> _File | None:
@@ -97,7 +134,9 @@ def _classes(files: list[_File]) -> dict[int | str, str]:
     return found
 
 
-def _read_file(intake: Intake, file: _File, classes: Mapping[int | str, str], taken: set[str]) -> None:
+def _read_file(
+    intake: Intake, file: _File, classes: Mapping[int | str, str], taken: dict[str, _Labelled | None]
+) -> None:
     by_image = _by_image(intake, file)
     names_by_id: dict[Hashable, set[str]] = defaultdict(set)
     for image in file.images:
@@ -107,11 +146,11 @@ def _read_file(intake: Intake, file: _File, classes: Mapping[int | str, str], ta
         try:
             image_id = _own_id(image, names_by_id)
             name = _photo_name(intake, file, image)
+            named = _Image(file, name, image, by_image.get(_key(image_id), []))
             if name in taken:
-                intake.refuse(file.name, f"photo named twice: {printable(name)!r}", lost="nothing")
+                _read_again(intake, named, classes, taken[name])
             else:
-                taken.add(name)
-                _read_photo(intake, file, image, name, by_image.get(_key(image_id), []), classes)
+                taken[name] = _read_photo(intake, named, classes)
         except BadItem as bad:
             intake.refuse(file.name, bad.reason, lost="photo")
         intake.step()
@@ -125,16 +164,41 @@ def _own_id(image: Any, names_by_id: Mapping[Hashable, set[str]]) -> int | str:
     return image_id
 
 
-def _read_photo(
-    intake: Intake, file: _File, image: Values, name: str, annotations: list[Values], classes: Mapping[int | str, str]
-) -> None:
+def _read_photo(intake: Intake, image: _Image, classes: Mapping[int | str, str]) -> _Labelled | None:
+    """Keep a photo with its labels; None where it cannot be used."""
     try:
-        opened = intake.open_photo(name)
-        declared = _declared_size(image)
-        orientation = placing(opened.seen, declared)
+        labelled = _labelled(intake, image, intake.open_photo(image.name), classes)
     except BadItem as bad:
-        intake.refuse(name, bad.reason, lost="photo")
-        return
+        intake.refuse(image.name, bad.reason, lost="photo")
+        return None
+    _keep(intake, image, labelled)
+    return labelled
+
+
+def _read_again(intake: Intake, image: _Image, classes: Mapping[int | str, str], first: _Labelled | None) -> None:
+    """List a photo that was read before; keep it again where its labels are others: which are right is not known."""
+    listed_count, reason, labelled = len(intake.refusals), "photo named twice", None
+    if first:
+        with suppress(BadItem):
+            labelled = _labelled(intake, image, first.opened, classes)
+    if first and labelled and not labelled.same(first):
+        reason = "photo named twice with other labels"
+        _keep(intake, image, labelled)
+    else:
+        del intake.refusals[listed_count:]  # what is bad was listed with the first
+    intake.refuse(image.file.name, f"{reason}: {printable(image.name)!r}", lost="nothing")
+
+
+def _keep(intake: Intake, image: _Image, labelled: _Labelled) -> None:
+    split = image.file.split or split_of(posixpath.dirname(image.name))
+    fields = simple_fields(image.values, _KNOWN_FIELDS)
+    intake.keep(image.name, labelled.opened, labelled.boxes, split=split, fields=fields)
+
+
+def _labelled(intake: Intake, image: _Image, opened: Opened, classes: Mapping[int | str, str]) -> _Labelled:
+    """Read the labels of one photo; raises `BadItem` where they are for another picture size."""
+    declared = _declared_size(image.values)
+    orientation = placing(opened.seen, declared)
     width_px, height_px = declared or (opened.seen.width_px, opened.seen.height_px)
 
     def read(annotation: Values) -> FoundBox:
@@ -143,9 +207,9 @@ def _read_photo(
         except BadItem as bad:
             raise BadItem(f"{bad.reason} (annotation {printable(str(annotation.get('id')), 40)})") from bad
 
-    boxes = intake.boxes(file.name, [(None, annotation) for annotation in annotations], read)
-    split = file.split or split_of(posixpath.dirname(name))
-    intake.keep(name, opened, boxes, split=split, fields=simple_fields(image, _KNOWN_FIELDS))
+    listed_count, rows = len(intake.refusals), [(None, annotation) for annotation in image.annotations]
+    boxes = intake.boxes(image.file.name, rows, read, photo_id=opened.photo_id)
+    return _Labelled(opened, boxes, sum(refusal.lost == "label" for refusal in intake.refusals[listed_count:]))
 
 
 def _read_box(

@@ -12,13 +12,15 @@ Row = Mapping[str, Any]
 Labelled = tuple[str | None, Sequence[float] | None]
 
 
-def read_rows(rows: Sequence[Row], progress: Progress | None = None) -> Source:
+def read_rows(
+    rows: Sequence[Row], progress: Progress | None = None, *, may_be_bare: frozenset[str] = frozenset()
+) -> Source:
     """Read rows of `filepath`, `tags`, `fields`, and parallel `labels` and `boxes` (x, y, width, height as fractions).
 
     The split is that of a field called `split`, else of the one tag that names a split. Checked like any other source.
-    Raises `DataError` where no photo or no label can be used.
+    Raises `DataError` where no photo can be used, or no label and none of the photos `may_be_bare` (their ids).
     """
-    intake = Intake(root=Path("/"), names=[], progress=progress, total_count=len(rows))
+    intake = Intake(root=Path("/"), names=[], progress=progress, may_be_bare=may_be_bare, total_count=len(rows))
     for row in rows:
         _read(intake, row)
         intake.step()
@@ -34,7 +36,7 @@ def _read(intake: Intake, row: Row) -> None:
         intake.refuse(path, bad.reason, lost="photo")
         return
     labelled: list[Labelled] = list(zip(row["labels"], row["boxes"], strict=True))
-    boxes = intake.boxes(path, [(None, item) for item in labelled], _box)
+    boxes = intake.boxes(path, [(None, item) for item in labelled], _box, photo_id=opened.photo_id)
     fields = simple_fields(row["fields"], frozenset({"split"}))
     tags = tuple(str(tag) for tag in row["tags"] if not _split_of_tag(str(tag)))
     intake.keep(path, opened, boxes, split=_split(row), fields=fields, tags=tags)

@@ -166,7 +166,7 @@ def _read_photo(intake: Intake, name: str, note: str | None, split: Split | None
         intake.refuse(blamed, bad.reason, lost="photo")
         return
     fields = {child.tag: child.text for child in top.children if not child.children}
-    boxes = intake.boxes(note, ((row[0].line, row) for row in rows), _read_box)
+    boxes = intake.boxes(note, ((row[0].line, row) for row in rows), _read_box, photo_id=opened.photo_id)
     extra = simple_fields(fields, frozenset({"folder", "filename", "path", "segmented"}))
     intake.keep(name, opened, boxes, split=split, fields=extra)
 

@@ -83,7 +83,7 @@ def _read_photo(intake: Intake, photo: _Wanted, classes: dict[int, str]) -> None
     except BadItem as bad:
         intake.refuse(blamed, bad.reason, lost="photo")
         return
-    boxes = intake.boxes(label_name, rows, lambda row: read_row(row, classes))
+    boxes = intake.boxes(label_name, rows, lambda row: read_row(row, classes), photo_id=opened.photo_id)
     intake.keep(photo.name, opened, boxes, split=photo.split)
 
 

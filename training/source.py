@@ -87,6 +87,8 @@ class Refusal:
     reason: str
     """A kind, a colon, and what was found: refusals are counted by kind."""
     lost: Literal["photo", "label", "nothing"]
+    photo_id: str = ""
+    """Of the photo that goes on without this label, where it is known."""
 
     @property
     def kind(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.boxes import BoxTable, ImageTable
-from training.bursts import burst_leaders
+from training.bursts import burst_leaders, earlier_alike
 from training.errors import DataError
 from training.files import digest_of
 from training.records import SPLITS, Split
@@ -84,6 +84,24 @@ def assign_splits(
     return SplitPlan(splits=splits[len(placed) :], notes=notes)
 
 
+def free_splits(
+    photos: Sequence[FoundPhoto], wanted: Sequence[Split], *, placed: Sequence[FoundPhoto]
+) -> list[Split | None]:
+    """Give each photo a split, so that none of val or test resembles one of train; None where that cannot be.
+
+    1. A photo that resembles no other (`training.bursts.earlier_alike`) goes where it is wanted.
+    2. One that is wanted in train goes nowhere else: it has no place if it resembles a photo of val or test.
+    3. One that is wanted in val or test goes to the one split that holds photos like it. It goes where it is wanted if
+       both val and test do, and has no place if train and another do.
+
+    Photos that come earlier in the list count like those that are `placed`, among which none of `photos` may be.
+    """
+    splits: list[Split | None] = [photo.split for photo in placed]
+    for own, rows in zip(wanted, earlier_alike([*placed, *photos], start=len(placed)), strict=True):
+        splits.append(_beside(own, {split for split in (splits[row] for row in rows) if split}))
+    return splits[len(placed) :]
+
+
 def smallest_visible_change(photos: int) -> float:
     """Give the smallest change of recall, 0–1, that stands out on a class that `photos` photos hold.
 
@@ -107,6 +125,15 @@ def visible_changes(images: ImageTable, labels: BoxTable, classes: Sequence[str]
             for i, name in enumerate(classes)
         ]
     return tuple(found)
+
+
+def _beside(wanted: Split, there: set[Split]) -> Split | None:
+    """Give the split of one photo that resembles photos of `there`."""
+    if wanted == "train":
+        return None if there - {"train"} else wanted
+    if len(there) == 1:
+        return next(iter(there))
+    return None if "train" in there else wanted
 
 
 def _check_shares(shares: Shares) -> None:

@@ -1,6 +1,5 @@
 """What all operators of the plugin share: who acts, on what, in which sitting, and how the App is told."""
 
-import getpass
 import os
 from typing import Any
 
@@ -16,7 +15,7 @@ PICTURES = ("pictures", "")
 
 def reviewer_of(ctx: Any) -> str:
     """Give who decides: the operator's input, else who the session was opened for, else who is logged in."""
-    return str(ctx.params.get("reviewer") or os.environ.get(sitting.ENV_REVIEWER) or getpass.getuser())
+    return str(ctx.params.get("reviewer") or os.environ.get(sitting.ENV_REVIEWER) or sitting.login_name())
 
 
 def targets_of(ctx: Any) -> list[str]:

@@ -4,6 +4,7 @@ Boxes and classes are corrected in the App's own annotation; the tag `labelled` 
 done, and can as well be set by hand or by script.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import fiftyone.operators as foo
@@ -29,31 +30,33 @@ class Labelled(foo.Operator):  # type: ignore[misc]
         """Tag them, and go on."""
         if not is_about(ctx, "photos"):
             return {"count": 0}
-        count = tag(ctx, before=TO_LABEL, after=LABELLED)
-        if count and ctx.current_sample:
+        count = tag(ctx, targets_of(ctx), before=TO_LABEL, after=LABELLED)
+        if not count:
+            ctx.ops.notify("Open or select a photo first", variant="warning")
+        elif ctx.current_sample:
             open_next(ctx)
         return {"count": count}
 
 
 def take_back(ctx: Any) -> Document:
-    """Let photos wait for people again."""
-    count = tag(ctx, before=LABELLED, after=TO_LABEL)
-    ctx.ops.notify(f"{count} taken back" if count else "Open or select a labelled photo first")
+    """Let the labelled ones of the photos in question wait again; where there is none, the last of all, and open it."""
+    photo_ids = sitting.labelled_of(ctx.dataset, targets_of(ctx))
+    count = tag(ctx, photo_ids, before=LABELLED, after=TO_LABEL)
+    if ctx.current_sample and photo_ids and ctx.current_sample not in photo_ids:
+        ctx.ops.open_sample(id=photo_ids[0])
+    ctx.ops.notify(f"{count} taken back" if count else "No photo is labelled")
     return {"count": count}
 
 
-def tag(ctx: Any, *, before: str, after: str) -> int:
+def tag(ctx: Any, photo_ids: Sequence[str], *, before: str, after: str) -> int:
     """Give photos one tag instead of another; the number of those that are there."""
-    targets = targets_of(ctx)
     others = {
         "$filter": {"input": {"$ifNull": ["$tags", []]}, "cond": {"$not": [{"$in": ["$$this", [before, after]]}]}}
     }
     stages = [{"$set": {"tags": {"$concatArrays": [others, [after]]}, "last_modified_at": TOUCHED}}]
-    count = sitting.apply(ctx.dataset, targets, stages) if targets else 0
+    count = sitting.apply(ctx.dataset, photo_ids, stages) if photo_ids else 0
     if count:
         refresh(ctx)
-    else:
-        ctx.ops.notify("Open or select a photo first", variant="warning")
     return count
 
 

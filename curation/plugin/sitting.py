@@ -5,7 +5,9 @@ them. A sitting is a document of the collection `curate_sittings`, not of the da
 writes whole: a second process would take an ending back.
 """
 
+import getpass
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -37,6 +39,14 @@ class Progress:
     def decided(self) -> int:
         """Count the decided pictures."""
         return self.accepted + self.rejected
+
+
+def login_name() -> str:
+    """Give the name of who runs the program; a container's user may have none but its number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # KeyError up to Python 3.12
+        return f"uid {os.getuid()}"
 
 
 def sitting_of(dataset: Any, sitting_id: str) -> Document:
@@ -98,6 +108,16 @@ def decided_by(dataset: Any, reviewer: str, sample_ids: Sequence[str]) -> list[s
         for sample in found
         if any(entry["reviewer"] == reviewer for entry in standing(sample["decisions"]))
     ]
+
+
+def labelled_of(dataset: Any, sample_ids: Sequence[str]) -> list[str]:
+    """Give those of some photos that are labelled and not taken in; where there is none, the one that was last."""
+    ids = [ObjectId(sample_id) for sample_id in sample_ids if ObjectId.is_valid(sample_id)]
+    done = {**queue_query("photos"), "split": None, "tags": LABELLED}
+    found = list(dataset._sample_collection.find({**done, "_id": {"$in": ids}}, {"_id": 1}))
+    if not found:
+        found = list(dataset._sample_collection.find(done, {"_id": 1}, sort=[("last_modified_at", -1)], limit=1))
+    return [str(sample["_id"]) for sample in found]
 
 
 def story_of(dataset: Any, sample_id: str) -> str:

@@ -47,6 +47,7 @@ def test_every_command_explains_itself_with_examples(command: str) -> None:
         (["review"], 2, "is not a workspace"),
         (["add"], 2, "it is not clear what to add"),
         (["select", "--pool", "photos"], 2, "is not a workspace"),
+        (["select", "--pool", "photos", "--selection", "1"], 2, "--selection does not go with --pool"),
         (["report"], 2, "is not a workspace"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from curation import handoff
-from curation.handoff import COCO_NAME, changed_format, hand_off, names_of
+from curation.handoff import COCO_NAME, changed_format, hand_off, names_of, untouched_names
 from curation.returned import Selected
 from curation.selection import Pick
 from tests.curation.small_selections import selected
@@ -32,7 +32,7 @@ def out(tmp_path: Path, given: Selected) -> Path:
 
 def read(folder: Path) -> Source:
     """Read a folder back as `curate add` does."""
-    return read_source(folder, changed_format(folder))
+    return read_source(folder, changed_format(folder), left_out=untouched_names(folder))
 
 
 def test_the_folder_holds_all_photos_as_copies(tmp_path: Path, out: Path, given: Selected) -> None:
@@ -90,6 +90,27 @@ def test_an_export_beside_the_coco_file_counts_instead_of_it(out: Path) -> None:
     assert sum(len(photo.boxes) for photo in read(out).photos) == 1
 
 
+def test_an_export_of_another_name_counts_instead_of_prelabels_that_nobody_changed(out: Path) -> None:
+    found = json.loads((out / COCO_NAME).read_text())
+    found["annotations"] = found["annotations"][:1]
+    (out / "result.json").write_text(json.dumps(found))
+    assert changed_format(out) == "coco"
+    assert untouched_names(out) == {COCO_NAME}
+    assert sum(len(photo.boxes) for photo in read(out).photos) == 1
+
+
+def test_prelabels_that_somebody_changed_are_read_beside_an_export(out: Path) -> None:
+    (out / "result.json").write_bytes((out / COCO_NAME).read_bytes())
+    (out / COCO_NAME).write_text((out / COCO_NAME).read_text() + "\n")
+    assert untouched_names(out) == frozenset()
+
+
+def test_prelabels_are_read_where_nothing_else_is_coco(out: Path) -> None:
+    (out / "tool.json").write_text('{"version": 3}')
+    assert untouched_names(out) == frozenset()
+    assert changed_format(out) == "yolo", "no file of labels was changed"
+
+
 def test_both_formats_changed_is_for_people_to_settle(out: Path) -> None:
     next((out / "labels").iterdir()).write_text("")
     (out / COCO_NAME).write_text((out / COCO_NAME).read_text() + "\n")
@@ -110,6 +131,7 @@ def test_any_other_folder_says_nothing_of_its_format(tmp_path: Path, text: str |
     if text is not None:
         (tmp_path / handoff.NOTE_NAME).write_text(text)
     assert changed_format(tmp_path) is None
+    assert untouched_names(tmp_path) == frozenset()
 
 
 def test_reasons_are_no_formulas(out: Path, given: Selected) -> None:

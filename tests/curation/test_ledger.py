@@ -373,25 +373,39 @@ def test_the_first_step_after_a_decision_opens_the_next_round(ledger: Ledger) ->
 
 @pytest.mark.parametrize(
     ("selected", "back", "waiting"),
-    [([20], [], 20), ([20, 5], [18], 7), ([20], [18, 2], 0)],
-    ids=["new", "some", "all"],
+    [
+        ([20], [], {1: 20}),
+        ([20, 5], [{1: 18}], {1: 2, 2: 5}),
+        ([20, 20, 20], [{1: 20}, {2: 15, 3: 20}], {2: 5}),
+        ([20], [{1: 18}, {1: 2}], {}),
+    ],
+    ids=["new", "some", "of several at once", "all"],
 )
 def test_status_counts_selected_photos_that_have_not_come_back(
-    ledger: Ledger, selected: list[int], back: list[int], waiting: int
+    ledger: Ledger, selected: list[int], back: list[dict[int, int]], waiting: dict[int, int]
 ) -> None:
     for number, count in enumerate(selected, start=1):
-        write_json(ledger.root / "selections" / f"{number:03d}.json", {"shares": {"random": 2, "cone": count - 2}})
-    for number, count in enumerate([0, *back], start=1):
-        returned = {"photos": count} if count else None
+        record = {"number": number, "shares": {"random": 2, "cone": count - 2}}
+        write_json(ledger.root / "selections" / f"{number:03d}.json", record)
+    for number, of in enumerate([{}, *back], start=1):
+        returned = {"selections": [*of], "photos": sum(of.values()), "photos_of": [*of.values()]} if of else None
         write_json(ledger.root / "data" / "imports" / f"{number:03d}.json", {"returned": returned, "model_id": None})
     status = status_of(ledger)
-    assert status["to_label"] == waiting
-    shown = "\n".join(status_lines(status, 80))
-    assert (f"{waiting} selected photos to be labelled" in shown) == (waiting > 0)
+    assert {each["selection"]: each["photos"] for each in status["to_label"]} == waiting
+    (line, *_) = status_lines(status, 100)
+    which = ("selections " if len(waiting) > 1 else "selection ") + ", ".join(map(str, waiting))
+    said = f"champion none yet, {sum(waiting.values())} selected photos of {which} to be labelled"
+    assert line == (said if waiting else "champion none yet")
+
+
+def test_many_waiting_selections_are_counted(ledger: Ledger) -> None:
+    waiting = [{"selection": number, "photos": 1} for number in range(1, 31)]
+    (line, *_) = status_lines(status_of(ledger) | {"to_label": waiting}, 120)
+    assert "30 selected photos of selections 1, 2, 3, 4, 5, 6 and 24 more to be labelled" in line
 
 
 def test_status_of_a_fresh_workspace_is_empty(ledger: Ledger) -> None:
-    assert status_of(ledger) == {"champion": None, "rounds": [], "waiting_for": None, "to_label": 0}
+    assert status_of(ledger) == {"champion": None, "rounds": [], "waiting_for": None, "to_label": []}
 
 
 def batch(*, made: int) -> Batch:
@@ -434,7 +448,7 @@ def test_status_has_the_promised_shape(ledger: Ledger, clock: Clock) -> None:
             }
         ],
         "waiting_for": "review",
-        "to_label": 0,
+        "to_label": [],
     }
     finish(folder, "review")
     folder.once("decide", Decision, decision)

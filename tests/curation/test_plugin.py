@@ -1,5 +1,6 @@
 """The plugin without a browser: operators on a real mongod, what they write, and what is collected from it."""
 
+import os
 import threading
 from collections.abc import Callable
 from datetime import UTC
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation import schema, session
+from curation import review_shell, schema, session
 from curation.collected import Collected, collect, read_edits
 from curation.plugin import sitting
 from curation.plugin.decisions import ACCEPTED, BY_TAG, REASONS, REJECTED, UNDONE, decide_stages, standing, undo_stages
@@ -468,3 +469,20 @@ def test_people_are_offered_the_datasets_classes_for_boxes(board: Store) -> None
     offer_annotation(board.dataset)
     assert board.dataset.label_schemas["ground_truth"]["classes"] == ["cone", "vest"]
     assert board.dataset.active_label_schemas == ["ground_truth"]
+
+
+@pytest.mark.parametrize("unknown", [KeyError, OSError])
+def test_a_user_without_a_name_is_known_by_the_number(
+    monkeypatch: pytest.MonkeyPatch, unknown: type[Exception]
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("CURATE_REVIEWER", raising=False)
+
+    def nobody(_uid: int) -> Any:
+        raise unknown("uid not found")
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert sitting.login_name() == f"uid {os.getuid()}" == review_shell._reviewer()
+    monkeypatch.setenv("LOGNAME", "ann")
+    assert sitting.login_name() == "ann"

@@ -53,6 +53,35 @@ def test_undo_lets_a_photo_wait_again(store: Store, given: Selected) -> None:
     assert store.read_labelled() == []
 
 
+def test_undo_takes_back_the_photo_that_was_labelled_last_and_opens_it(store: Store, given: Selected) -> None:
+    first, second, third = (pick.photo_id for pick in given.picks[:3])
+    press(store, "labelled", second)
+    press(store, "labelled", first)
+    result, triggered = run(store, "undo", current_sample=third)
+    assert result == {"count": 1}
+    assert triggered["open_sample"]["id"] == first
+    assert [tags_of(store, each) for each in (first, second, third)] == [["to label"], ["labelled"], ["to label"]]
+    assert "open_sample" not in press(store, "undo", second), "it is open already"
+
+
+def test_undo_of_several_counts_only_those_that_were_labelled(store: Store, given: Selected) -> None:
+    first, second = (pick.photo_id for pick in given.picks[:2])
+    press(store, "labelled", first)
+    result, _ = run(store, "undo", selected=[first, second])
+    assert result == {"count": 1}
+    assert [tags_of(store, each) for each in (first, second)] == [["to label"], ["to label"]]
+
+
+def test_without_a_labelled_photo_undo_takes_nothing_back_and_says_so(store: Store, given: Selected) -> None:
+    first, second = (pick.photo_id for pick in given.picks[:2])
+    press(store, "labelled", first)
+    store.dataset._sample_collection.update_one({"_id": ObjectId(first)}, {"$set": {"split": "train"}})
+    result, triggered = run(store, "undo", current_sample=second)
+    assert result == {"count": 0}
+    assert triggered["notify"]["message"] == "No photo is labelled"
+    assert tags_of(store, first) == ["labelled"], "it was taken in"
+
+
 def test_pressed_twice_a_photo_has_one_tag_and_those_of_people_stay(store: Store, given: Selected) -> None:
     first = given.picks[0].photo_id
     sample = store.dataset[first]

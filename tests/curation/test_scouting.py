@@ -385,6 +385,17 @@ def test_what_may_not_be_selected_is_counted_by_why() -> None:
     }
 
 
+def test_what_looks_like_a_drawn_photo_that_is_not_back_may_not_be_selected() -> None:
+    drawn, scored = found(0), found(1)
+    copies = [found(2, look=flipped_bits(drawn.look, 3)), found(3, look=flipped_bits(scored.look, 3))]
+    photos, before = [drawn, scored, *copies], {drawn.photo_id, scored.photo_id}
+    kept, why = exclude(photos, placed=[], before=before, drawn={drawn.photo_id})
+    assert kept == copies[1:]
+    assert why == {"selected before": 2, "like one of val or test": 1}
+    kept, _ = exclude(photos, placed=[replace(drawn, split="train")], before=before, drawn={drawn.photo_id})
+    assert kept == copies, "it came back, and went into train"
+
+
 def test_without_a_workspace_everything_may_be_selected() -> None:
     photos = [found(number) for number in range(3)]
     assert exclude(photos, placed=[], before=()) == (photos, {})

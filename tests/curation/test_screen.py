@@ -121,7 +121,7 @@ def status(rounds: int = 2, steps: int = 4) -> dict[str, object]:
             {"round": rounds, **open_round, "elapsed_s": dict.fromkeys(names, 2.5)},
         ],
         "waiting_for": "review",
-        "to_label": 0,
+        "to_label": [],
     }
 
 
@@ -250,7 +250,7 @@ def test_status_tells_the_champion_each_round_and_the_steps_of_the_open_one():
 
 
 def test_status_of_a_new_workspace_says_that_nothing_has_started():
-    lines = status_lines({"champion": None, "rounds": [], "waiting_for": None, "to_label": 0}, 80)
+    lines = status_lines({"champion": None, "rounds": [], "waiting_for": None, "to_label": []}, 80)
     assert lines == ["champion none yet", "no round has been started"]
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from curation import selecting
 from curation.champion import choose
-from curation.loop import play
+from curation.loop import play, play_rounds
 from curation.selecting import choose_after, choose_photos
 from curation.selections import picks_of, selections_of, tables_of
-from tests.curation.test_loop import World, photos
+from tests.curation.test_loop import SMALL, World, photos
 from training.boxes import BoxTable, ImageTable, Ints
 from training.errors import DataError, UsageError
 from training.files import write_bytes
@@ -26,11 +27,11 @@ WITH_SQUARE = 10
 """So many photos of the pool, the first ones, show what the champion takes for a square, faintly."""
 
 
-def unlabelled(folder: Path, count: int = POOL) -> Unlabelled:
+def unlabelled(folder: Path, count: int = POOL, *, first: int = 0) -> Unlabelled:
     """Photos that look unlike each other; a look of each is a line of a random matrix."""
-    looks = np.random.default_rng(1).integers(0, 2**63, count).tolist()
+    looks = np.random.default_rng(1).integers(0, 2**63, first + count).tolist()[first:]
     found = []
-    for number, look in enumerate(looks):
+    for number, look in enumerate(looks, start=first):
         path = folder / f"{number}.jpg"
         write_bytes(path, bytes([number]))
         found.append(
@@ -117,6 +118,32 @@ def test_nothing_is_selected_twice_and_a_pool_that_is_used_up_is_said(yard: Yard
         selected(yard)
 
 
+@pytest.mark.parametrize(("asked", "picked"), [(20, 18), (25, 18), (18, 18)])
+def test_copies_of_what_was_drawn_at_random_are_said_to_be_left_out(yard: Yard, asked: int, picked: int) -> None:
+    play(yard.desk(), "analyze", may_review=False)
+    pool = unlabelled(yard.ledger.root / "pool", 20)
+    doubled = tuple(replace(photo, look=pool.photos[row // 2].look) for row, photo in enumerate(pool.photos))
+    desk = replace(yard.desk(), embed=lambda _, __, boxes, **___: np.ones((len(boxes), 4), np.float32))
+
+    chosen = choose_photos(desk, replace(pool, photos=doubled), pool="pool", count=asked)
+
+    assert sum(chosen.shares.values()) == picked
+    said = f"{asked} photos were asked for, the pool has 20 to label; 18 were picked: the others are copies of photos"
+    assert [note.removesuffix(" drawn at random") for note in chosen.notes] == ([said] if asked > picked else [])
+
+
+def test_a_copy_of_a_drawn_photo_that_is_not_back_is_not_selected(yard: Yard) -> None:
+    play(yard.desk(), "analyze", may_review=False)
+    first, pool = selected(yard), unlabelled(yard.ledger.root / "pool")
+    drawn = next(pick.photo_id for pick in picks_of(yard.ledger.root, first) if pick.kind == "random")
+    of = next(photo for photo in pool.photos if photo.photo_id == drawn)
+    copy = replace(of, photo_id="c" * 24, look=of.look ^ 1)
+
+    second = selected(yard, 5, replace(pool, photos=(*pool.photos, copy)))
+
+    assert second.excluded == {"selected before": 10, "like one of val or test": 1}
+
+
 def test_another_selection_in_the_same_round_looks_at_no_photo_again(yard: Yard) -> None:
     play(yard.desk(), "analyze", may_review=False)
     selected(yard)
@@ -125,6 +152,29 @@ def test_another_selection_in_the_same_round_looks_at_no_photo_again(yard: Yard)
     selected(yard)
 
     assert yard.looked_at == seen
+
+
+@pytest.mark.parametrize("what", ["model that findings are about", "measures", "expected columns"])
+def test_the_pool_is_looked_at_again_where_findings_may_match_other_photos(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    play(yard.desk(), "analyze", may_review=False)
+    selected(yard)
+    seen, standing = yard.looked_at, selecting._standing(yard.desk())
+    folder, looks = standing.studied.frozen.folder.path, standing.studied.measured.looks
+    (folder / "anew.npz").write_bytes((folder / looks.name).read_bytes())
+    anew = looks.model_copy(update={"name": "anew.npz"})
+    measured = standing.studied.measured.model_copy(update={"looks": anew})
+    changed = {
+        "model that findings are about": replace(standing, judged=yard.version("another")),
+        "measures": replace(standing, studied=replace(standing.studied, measured=measured)),
+        "expected columns": replace(standing, studied=replace(standing.studied, wanted=frozenset({"brightness"}))),
+    }[what]
+    monkeypatch.setattr(selecting, "_standing", lambda _: changed)
+
+    selected(yard)
+
+    assert yard.looked_at > seen
 
 
 def test_the_same_selection_is_made_in_another_folder(yard: Yard, tmp_path: Path) -> None:
@@ -174,6 +224,43 @@ def test_a_run_selects_once_a_round_from_the_configured_pool(yard: Yard) -> None
     (only,) = selections_of(yard.ledger.root)
     assert (only.round, only.asked, sum(only.shares.values())) == (1, 7, 7)
     assert "photos of pool to label next: 7" in yard.said[-1]
+
+
+def test_another_pool_that_a_person_selected_from_does_not_stand_for_the_configured_one(yard: Yard) -> None:
+    play(yard.desk(), "analyze", may_review=False)
+    pools = {name: unlabelled(yard.ledger.root / name, first=first) for name, first in (("other", 0), ("pool", POOL))}
+    yard.read_pool = pools.__getitem__  # type: ignore[method-assign]
+    choose_photos(yard.desk(), pools["other"], pool="other", count=5)
+
+    choose_after(yard.desk({"select": {"pool": "pool", "photos": 7}}), 1)
+
+    assert [(each.pool, each.asked) for each in selections_of(yard.ledger.root)] == [("other", 5), ("pool", 7)]
+    assert "curate select --selection 2 --to DIR" in yard.said[-1]
+
+
+def test_a_run_that_was_killed_before_it_selected_selects_when_it_goes_on(yard: Yard) -> None:
+    yard.read_pool = lambda _: unlabelled(yard.ledger.root / "pool")  # type: ignore[method-assign]
+    desk = yard.desk(SMALL | {"decide": {"min_photos": 61}, "select": {"pool": "pool", "photos": 7}})
+    play(desk, "decide", may_review=True)
+
+    play_rounds(desk, until_round=1)
+
+    assert [each.round for each in selections_of(yard.ledger.root)] == [1]
+
+
+def test_a_photo_that_vanishes_from_the_pool_stops_no_run_and_the_next_one_selects(yard: Yard) -> None:
+    play(yard.desk(), "analyze", may_review=False)
+    pool = unlabelled(yard.ledger.root / "pool")
+    yard.read_pool = lambda _: pool  # type: ignore[method-assign]
+    desk, gone = yard.desk({"select": {"pool": "pool", "photos": 7}}), pool.photos[3].path
+    gone.unlink()
+
+    choose_after(desk, 1)
+
+    assert "no photos were selected for labelling: cannot read" in yard.said[-1]
+    write_bytes(gone, bytes([3]))
+    choose_after(desk, 1)
+    assert len(selections_of(yard.ledger.root)) == 1
 
 
 def test_a_pool_that_is_gone_stops_no_run(yard: Yard) -> None:

@@ -48,6 +48,12 @@ def with_image(**values) -> dict:
     return with_coco(lambda lists: lists["images"].append(image))
 
 
+def name_again(lists: dict) -> None:
+    """Name a photo a second time, with the label that it has."""
+    lists["images"].append(lists["images"][3] | {"id": 100})
+    lists["annotations"].append(lists["annotations"][3] | {"id": 100, "image_id": 100})
+
+
 def without(files: dict, *names: str) -> dict:
     return {name: content for name, content in files.items() if name not in names}
 
@@ -126,7 +132,11 @@ BAD = {
         with_coco(lambda lists: lists["images"].append(5)), "train.json", None, "not an id", "photo",
     ),
     "coco: the same photo under two ids": (
-        with_image(file_name="p03.jpg"), "train.json", None, "photo named twice: 'images/p03.jpg'", "nothing",
+        with_coco(name_again), "train.json", None, "photo named twice: 'images/p03.jpg'", "nothing",
+    ),
+    "coco: the same photo under two ids, once without its labels": (
+        with_image(file_name="p03.jpg"),
+        "train.json", None, "photo named twice with other labels: 'images/p03.jpg'", "nothing",
     ),
     "coco: another picture size": (
         with_coco(lambda lists: lists["images"][0].update(width=80)),

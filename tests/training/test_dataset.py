@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from photo_folders import GOOD, coco_file, lay_out, photo, voc, voc_note, voc_object, yolo
+from photo_folders import GOOD, coco, coco_file, lay_out, photo, voc, voc_note, voc_object, yolo
 from PIL import Image, ImageOps
 
 from training.dataset import (
@@ -22,8 +23,9 @@ from training.dataset import (
     write_yolo_folder,
 )
 from training.errors import DataError
-from training.files import digest_of_file
+from training.files import digest_of, digest_of_file
 from training.source import FORMATS, FoundBox, check_usable, photo_path, to_tables
+from training.splits import assign_splits
 
 DATA = os.environ.get("CURATE_DATA")
 THE_BOX = (0.4, 0.3, 0.6, 0.7)
@@ -226,6 +228,85 @@ def test_coco_layouts(tmp_path, names, splits):
     source = read_source(lay_out(tmp_path, split_files(*names)))
     assert Counter(photo.split for photo in source.photos) == splits
     assert source.refusals == ()
+
+
+def two_sets(change=lambda lists: None) -> dict:
+    """COCO of the same photos in two files, where `change` was done to the second."""
+    lists = coco_file()
+    lists["annotations"].append({"id": 100, "image_id": 1, "category_id": 9, "bbox": [1, 1, 5, 5]})
+    lists["annotations"].insert(0, {"id": 102, "image_id": 2, "category_id": 3, "bbox": [1, 1, 5, 5]})
+    files = coco() | {"train.json": json.dumps(lists)}
+    lists["annotations"].reverse()
+    change(lists)
+    return files | {"val.json": json.dumps(lists)}
+
+
+def test_a_second_file_that_says_the_same_of_its_photos_changes_nothing(tmp_path):
+    first = read_source(lay_out(tmp_path / "first", {k: v for k, v in two_sets().items() if k != "val.json"}))
+    source = read_source(lay_out(tmp_path / "both", two_sets()))
+    assert [photo.boxes for photo in source.photos] == [photo.boxes for photo in first.photos]
+    assert {photo.split for photo in source.photos} == {"train"}
+    assert [r.kind for r in first.refusals] == ["unknown class"], "what is bad in both is listed once"
+    assert [r.kind for r in source.refusals] == ["unknown class"] + ["photo named twice"] * 12
+    assert [n.kind for n in assign_splits(source.photos).notes] == [n.kind for n in assign_splits(first.photos).notes]
+
+
+OTHER_LABELS = {
+    "another box": (lambda lists: lists["annotations"][1].update(bbox=[1, 2, 3, 4]), 1),
+    "another class": (lambda lists: lists["annotations"][1].update(category_id=7), 1),
+    "a label deleted": (lambda lists: lists["annotations"].pop(1), 0),
+    "one that cannot be used": (lambda lists: lists["annotations"][1].update(category_id=9), 0),
+    "one more that cannot be used": (
+        lambda lists: lists["annotations"].append({"id": 101, "image_id": 11, "category_id": 9, "bbox": [1, 1, 5, 5]}),
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "box_count"), OTHER_LABELS.values(), ids=OTHER_LABELS)
+def test_a_photo_with_two_label_sets_is_found_with_both_and_an_import_takes_the_first(tmp_path, change, box_count):
+    source = read_source(lay_out(tmp_path, two_sets(change)))
+    (*_, first, second) = source.photos
+    assert first.photo_id == second.photo_id
+    assert boxes_by_stem(replace(source, photos=(first,)))["p11"] == (FoundBox("cat", pytest.approx(THE_BOX)),)
+    assert len(second.boxes) == box_count
+    assert (first.split, second.split) == ("train", "val")
+    (listed,) = [r for r in source.refusals if r.kind == "photo named twice with other labels"]
+    assert (listed.file, listed.lost) == ("val.json", "nothing")
+    images, labels = to_tables(source, assign_splits(source.photos).splits)
+    assert (len(images), len(labels)) == (12, 13)
+    assert np.unique(labels.label).tolist() == [0]
+
+
+def test_a_label_that_is_lost_names_its_photo(tmp_path):
+    bad = {"yolo": "99 .5 .5 .2 .2\n", "voc": voc_note("p01.jpg", voc_object(), voc_object(""))}
+    files = {
+        "yolo": yolo() | {"labels/train/p01.txt": bad["yolo"]},
+        "coco": {k: v for k, v in two_sets().items() if k != "val.json"},
+        "voc": voc() | {"Annotations/p01.xml": bad["voc"]},
+    }
+    for kind, each in files.items():
+        source = read_source(lay_out(tmp_path / kind, each))
+        (lost,) = source.refusals
+        assert [photo.path.stem for photo in source.photos if photo.photo_id == lost.photo_id] == ["p01"]
+
+
+def test_a_source_without_a_label_is_read_only_for_photos_that_may_be_bare(tmp_path):
+    folder = lay_out(tmp_path, {name: "" if name.endswith(".txt") else text for name, text in yolo().items()})
+    allowed = frozenset({digest_of(photo(3)), "f" * 24})
+    assert len(read_source(folder, may_be_bare=allowed).photos) == 12
+    with pytest.raises(DataError, match="no usable label"):
+        read_source(folder, may_be_bare=frozenset({"f" * 24}))
+    lay_out(tmp_path, {"labels/train/p00.txt": "1 .1 .1 .2 .2 .3 .1\n"})
+    with pytest.raises(DataError, match=r"no usable label.*polygon"):
+        read_source(folder, may_be_bare=allowed)
+
+
+def test_a_folder_is_read_as_if_what_is_left_out_were_not_there(tmp_path):
+    folder = lay_out(tmp_path, two_sets(lambda lists: lists["annotations"].clear()))
+    source = read_source(folder, left_out=frozenset({"val.json"}))
+    assert [r.kind for r in source.refusals] == ["unknown class"]
+    assert len(source.photos) == 12
 
 
 def test_captions_beside_instances_are_left_alone(tmp_path):

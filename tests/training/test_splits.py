@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.boxes import BoxTable, ImageTable, iou
-from training.bursts import MAX_LOOK_BITS, MIN_IOU, burst_leaders
+from training.bursts import MAX_LOOK_BITS, MIN_IOU, burst_leaders, earlier_alike
 from training.errors import DataError
 from training.source import FoundBox, FoundPhoto
-from training.splits import assign_splits, smallest_visible_change, visible_changes
+from training.splits import assign_splits, free_splits, smallest_visible_change, visible_changes
 
 FAR_LOOKS = np.random.default_rng(7).integers(0, 2**63, 5000)
 
@@ -292,6 +292,34 @@ def test_a_new_photo_of_a_placed_burst_follows_it(split):
     old += [found(i, split=("train", "val", "test")[i % 3]) for i in range(100, 140)]
     new = [replace(burst(0, 3)[2], photo_id="f" * 24), found(200)]
     assert assign_splits(new, placed=old).splits[0] == split
+
+
+def test_photos_alike_are_those_of_the_definition():
+    photos = mixed_photos(np.random.default_rng(5), 90)
+    expected = [[j for j in range(i) if near(photos[i], photos[j])] for i in range(30, 90)]
+    assert [rows.tolist() for rows in earlier_alike(photos, start=30)] == expected
+    assert sum(map(bool, expected)) > 20
+    assert earlier_alike(photos, start=90) == earlier_alike([], start=0) == []
+
+
+FREE = {
+    "alone, for train": ("train", (), "train"),
+    "alone, for test": ("test", (), "test"),
+    "for train, beside train": ("train", ("train",), "train"),
+    "for train, beside val": ("train", ("val",), None),
+    "for train, beside train and test": ("train", ("train", "test"), None),
+    "for test, beside train": ("test", ("train",), "train"),
+    "for test, beside val": ("test", ("val",), "val"),
+    "for test, beside val and test": ("test", ("val", "test"), "test"),
+    "for val, beside train and test": ("val", ("train", "test"), None),
+}
+
+
+@pytest.mark.parametrize(("wanted", "there", "goes"), FREE.values(), ids=FREE)
+def test_a_photo_goes_where_nothing_is_learned_from_that_is_judged_by(wanted, there, goes):
+    placed = [found(number, box(), look=A_LOOK, split=split) for number, split in enumerate(there)]
+    placed.append(found(8, box(label="dog"), look=A_LOOK, split="val"))
+    assert free_splits([found(9, box(), look=A_LOOK)], [wanted], placed=placed) == [goes]
 
 
 def test_an_empty_split_is_said_so():
