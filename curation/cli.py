@@ -390,7 +390,7 @@ def select(
 
     \b
     Examples:
-      curate select --pool photos --n 300 --to to-label
+      curate select --pool unlabelled --n 300 --to to-label
       curate select --pool fiftyone:yard --n 100
       curate select --selection 1 --to fiftyone -C ws
     """

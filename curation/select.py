@@ -14,9 +14,9 @@
 6. Likely misses are, half and half, photos with the most faint boxes, and photos without a firm box in clusters of 10
    photos or more where at most 10 % have one, if at least half of the pool has one.
 7. For targets, uncertain photos and faint boxes, candidates are the best by score: one for each place, or up to 4 as
-   long as they are among the best 2 % of all that score above 0, where scores hardly differ, and have at least half the
-   score of the last that score alone would pick. The best of them is picked, then always the one farthest from train
-   and from all that was picked (`spread.k_centre`).
+   long as they are among the best 2 % of all that score above 0 and have at least half the score of the last that score
+   alone would pick. The best of them is picked, then always the one farthest from train and from all that was picked
+   (`spread.k_centre`).
 8. Diverse photos are those that leave the pool nearest to train and to all that was picked (`spread.cover`).
 
 Rows are taken in the order of their ids, so the order of the pool does not matter; equal scores go by id.
