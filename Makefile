@@ -20,7 +20,7 @@ setup: .venv/ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@index="$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)"; \
 	 index="$${PIP_INDEX_URL:-$$index}"; \
-	 $${index:+env UV_DEFAULT_INDEX="$$index"} $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	 $${index:+env UV_DEFAULT_INDEX="$$index"} $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 	@touch $@
 

@@ -125,7 +125,7 @@ def main(job: str, folder: Path) -> None:
     """Do one job for the parent: read `request.json`, report progress, write `result.json` last."""
     die_with_parent()
     say = _take_standard_output()
-    _settle_home(Path(os.environ["YOLO_CONFIG_DIR"]))
+    _settle(Path(os.environ["YOLO_CONFIG_DIR"]))
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     write_json(folder / "result.json", attempt(job, request, folder, say))
 
@@ -183,9 +183,10 @@ def _take_standard_output() -> Say:
     return say
 
 
-def _settle_home(home: Path) -> None:
-    """Give ultralytics fonts, so that it fetches none, and switch its integrations off."""
+def _settle(home: Path) -> None:
+    """Give ultralytics fonts, so that it fetches none, switch its integrations off, and let it compute on all cores."""
     import matplotlib  # noqa: PLC0415
+    import torch
 
     fonts = home / "Ultralytics"
     fonts.mkdir(parents=True, exist_ok=True)
@@ -193,8 +194,10 @@ def _settle_home(home: Path) -> None:
     for name in ("Arial.ttf", "Arial.Unicode.ttf"):
         if not (fonts / name).exists():
             shutil.copyfile(font, fonts / name)
-    from ultralytics.utils import SETTINGS
+    threads = torch.get_num_threads()  # as many as there are cores, or as OMP_NUM_THREADS says
+    from ultralytics.utils import SETTINGS, torch_utils
 
+    torch_utils.NUM_THREADS = threads  # what it sets on a CPU; else one core less, and eight at most
     SETTINGS.update({name: False for name in INTEGRATIONS if name in SETTINGS})
 
 

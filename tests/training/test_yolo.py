@@ -3,6 +3,8 @@
 import errno
 import os
 import pickle  # noqa: TID251  # to attack with
+import subprocess
+import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -339,3 +341,19 @@ def test_crops_are_as_large_as_is_asked_for(tiny_weights: Path, tmp_path: Path) 
     assert [request["imgsz"] for request in space.requests] == [EMBED_SIDE_PX, 160]
     assert larger.shape == usual.shape
     assert not np.allclose(larger, usual)
+
+
+@pytest.mark.parametrize("asked", ["", "1"])
+def test_a_cpu_computes_with_as_many_threads_as_torch_does_by_itself(asked: str, tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys, torch, training.yolo; print(torch.get_num_threads())\n"
+        "training.yolo._settle(pathlib.Path(sys.argv[1]))\n"
+        "from ultralytics.utils.torch_utils import select_device\n"
+        "select_device('cpu'); print(torch.get_num_threads())"
+    )
+    environment = os.environ | SWITCHES | {"YOLO_CONFIG_DIR": str(tmp_path), "OMP_NUM_THREADS": asked}
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
+    )
+    alone, told = ran.stdout.split()
+    assert told == alone
