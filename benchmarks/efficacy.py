@@ -159,8 +159,8 @@ def run(bench: Bench, *, seeds: int, split: str) -> None:
     for seed in range(seeds):
         lists = lists_for(bench, seed)
         fitted = [trained(bench, lists, seed, arm) for arm in ARMS]
-        for one in fitted:
-            curves[one.arm].append([curves_of(bench.world, one.model, split)])
+        for one, judged_so in zip(fitted, curves_of(bench.world, [one.model for one in fitted], split), strict=True):
+            curves[one.arm].append([judged_so])
         pictures.append(sum(file.synthetic for file in lists.files["candidate"]))
         # all arms take the same work: the median passes over what was interrupted, or met by a busy machine
         fit_s = float(np.median([one.seconds for one in fitted]))

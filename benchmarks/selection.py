@@ -158,7 +158,7 @@ def run(bench: Bench, *, seeds: int, split: str) -> None:
         first = np.sort(np.random.default_rng(seed).permutation(bench.train)[:START])
         for strategy in STRATEGIES:
             steps = learned(bench, strategy, first, seed)
-            curves[strategy].append([curves_of(bench.world, model, split) for _, model in steps])
+            curves[strategy].append(curves_of(bench.world, [model for _, model in steps], split))
             held[strategy].append([int(bench.world.photos.counts[rows, bench.rare].sum()) for rows, _ in steps])
     judged = bench.world.photos.split(split)
     name = bench.world.photos.classes[bench.rare]
@@ -313,6 +313,8 @@ def study_of(bench: Bench, model: ModelVersion, labelled: Ints) -> Study:
     photos = bench.world.photos.take(np.sort(np.concatenate([labelled, val])))
     place = {label_id: number for number, label_id in enumerate(bench.looked.tolist())}
     rows = np.array([place[label_id] for label_id in photos.labels.id.tolist()], np.int64)
+    everywhere = np.arange(len(photos.images))
+    (found,) = bench.world.detector.predict([model], photos.images, everywhere, photos.classes)
     return Study(
         classes=photos.classes,
         images=photos.images,
@@ -320,17 +322,16 @@ def study_of(bench: Bench, model: ModelVersion, labelled: Ints) -> Study:
         looks=bench.looks.take(rows),
         fields={},
         embedded=Embedded(np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros((0, 1), np.float32)),
-        train=detected(bench, model, photos, "train"),
-        val=detected(bench, model, photos, "val"),
+        train=detected(photos, found, "train"),
+        val=detected(photos, found, "val"),
     )
 
 
-def detected(bench: Bench, model: ModelVersion, photos: Photos, split: str) -> Detected:
+def detected(photos: Photos, found: BoxTable, split: str) -> Detected:
     rows = photos.images.rows_of(split)
-    (found,) = bench.world.detector.predict([model], photos.images, rows, photos.classes)
-    labels = photos.labels.of_images(rows)
-    matches = match(found, labels)
-    return Detected(labels, found, matches, error_kinds(found, labels, matches, min_score=MIN_SCORE_SHOWN))
+    labels, boxes = photos.labels.of_images(rows), found.of_images(rows)
+    matches = match(boxes, labels)
+    return Detected(labels, boxes, matches, error_kinds(boxes, labels, matches, min_score=MIN_SCORE_SHOWN))
 
 
 def findings_of(study: Study) -> Findings:

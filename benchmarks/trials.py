@@ -183,27 +183,29 @@ def _arm(files: Sequence[TrainingFile], shown: Sequence[object], path: Path) -> 
     )
 
 
-def curves_of(world: World, model: ModelVersion, split: str) -> Curves:
-    """Judge a model on a split."""
-    images, labels = world.photos.images, world.photos.labels
-    rows = images.rows_of(split)
-    truth, found = labels.of_images(rows), predictions(world, model, split)
-    classes = len(world.photos.classes)
-    return prepare(found, truth, match(found, truth), image_rows=rows, class_count=classes)
+def curves_of(world: World, models: Sequence[ModelVersion], split: str) -> list[Curves]:
+    """Judge models on a split."""
+    labels, rows = world.photos.labels, world.photos.images.rows_of(split)
+    truth, classes = labels.of_images(rows), len(world.photos.classes)
+    return [
+        prepare(found, truth, match(found, truth), image_rows=rows, class_count=classes)
+        for found in predictions(world, models, split)
+    ]
 
 
-def predictions(world: World, model: ModelVersion, split: str) -> BoxTable:
-    """Predict on a split, unless that is done."""
-    images = world.photos.images
+def predictions(world: World, models: Sequence[ModelVersion], split: str) -> list[BoxTable]:
+    """Predict on a split with each model, unless that is done."""
+    images, classes = world.photos.images, world.photos.classes
     rows = images.rows_of(split)
-    key = digest_of([model.model_id, images.id.tolist(), rows.tolist(), world.photos.classes, world.detector.imgsz])
-    path = world.out / "predictions" / f"{split}-{key}.json"
-    if known := read(path, Predicted):
-        return load_table(path.with_suffix(".npz"), BoxTable, known.boxes)
-    (boxes,) = world.detector.predict([model], images, rows, world.photos.classes)
-    kept = Predicted(model_id=model.model_id, boxes=save_table(path.with_suffix(".npz"), boxes))
-    write_json(path, kept.plain())
-    return boxes
+    what = [images.id.tolist(), rows.tolist(), classes, world.detector.imgsz]
+    paths = [world.out / "predictions" / f"{split}-{digest_of([model.model_id, *what])}.json" for model in models]
+    missing = [number for number, path in enumerate(paths) if read(path, Predicted) is None]
+    found = world.detector.predict([models[number] for number in missing], images, rows, classes)
+    for number, boxes in zip(missing, found, strict=True):
+        kept = save_table(paths[number].with_suffix(".npz"), boxes)
+        write_json(paths[number], Predicted(model_id=models[number].model_id, boxes=kept).plain())
+    known = [(path, Predicted.model_validate_json(path.read_bytes())) for path in paths]
+    return [load_table(path.with_suffix(".npz"), BoxTable, one.boxes) for path, one in known]
 
 
 def read(path: Path, kind: type[Kept]) -> Kept | None:
