@@ -57,7 +57,6 @@ from training.boxes import BoxTable, Floats, ImageTable, Ints, Texts
 from training.errors import CurateError, DataError
 from training.files import digest_of
 from training.matching import error_kinds, match
-from training.metrics import Curves
 from training.records import FitSettings, ModelVersion
 
 STRATEGIES = ("random", "entropy", "k-centre", "ours")
@@ -152,18 +151,16 @@ def thinned(photos: Photos, rare: int, kept: int | None) -> Ints:
 
 def run(bench: Bench, *, seeds: int, split: str) -> None:
     """Let every strategy label, train and be judged with every seed, then print the table."""
-    curves: dict[str, list[list[Curves]]] = {strategy: [] for strategy in STRATEGIES}
-    held: dict[str, list[list[int]]] = {strategy: [] for strategy in STRATEGIES}
-    for seed in range(seeds):
-        first = np.sort(np.random.default_rng(seed).permutation(bench.train)[:START])
-        for strategy in STRATEGIES:
-            steps = learned(bench, strategy, first, seed)
-            curves[strategy].append(curves_of(bench.world, [model for _, model in steps], split))
-            held[strategy].append([int(bench.world.photos.counts[rows, bench.rare].sum()) for rows, _ in steps])
+    counts = bench.world.photos.counts[:, bench.rare]
+    taught = {strategy: [learned(bench, strategy, seed) for seed in range(seeds)] for strategy in STRATEGIES}
+    held = {name: [[int(counts[rows].sum()) for rows, _ in one] for one in runs] for name, runs in taught.items()}
+    models = [model for runs in taught.values() for one in runs for _, model in one]
+    found = iter(curves_of(bench.world, models, split))
+    curves = {name: [[next(found) for _ in one] for one in runs] for name, runs in taught.items()}
     judged = bench.world.photos.split(split)
     name = bench.world.photos.classes[bench.rare]
     holding_photos = int((judged.counts[:, bench.rare] > 0).sum())
-    rare_photos = int((bench.world.photos.counts[bench.train, bench.rare] > 0).sum())
+    rare_photos = int((counts[bench.train] > 0).sum())
     print(f"{START} photos at first, {STEP} more in each of {bench.rounds} rounds; {seeds} seeds")
     print(f"to choose from: {len(bench.train)} photos, {rare_photos} with {name}")
     print(f"each model: {LENGTH // BATCH * EPOCHS} updates of {BATCH} pictures at {IMGSZ} px")
@@ -172,8 +169,8 @@ def run(bench: Bench, *, seeds: int, split: str) -> None:
     print(f"| strategy | area of {name} AP50-95 | area of mAP50-95 | {name}, by seed | {name} labelled, by round |")
     print("|---|---|---|---|---|")
     for strategy in STRATEGIES:
-        found = " ".join(f"{mean:.0f}" for mean in np.mean(held[strategy], axis=0))
-        print(row(strategy, scores[strategy], "{:.3f}", found))
+        labelled = " ".join(f"{mean:.0f}" for mean in np.mean(held[strategy], axis=0))
+        print(row(strategy, scores[strategy], "{:.3f}", labelled))
     for strategy in STRATEGIES[:-1]:
         print(row(f"ours − {strategy}", scores["ours"].minus(scores[strategy]), "{:+.3f}", ""))
     if seeds == 1:
@@ -189,8 +186,9 @@ def row(name: str, found: Scores, form: str, held: str) -> str:
     return f"| {name} | {shown[0]} | {shown[1]} | {seeds} | {held} |"
 
 
-def learned(bench: Bench, strategy: str, first: Ints, seed: int) -> list[tuple[Ints, ModelVersion]]:
+def learned(bench: Bench, strategy: str, seed: int) -> list[tuple[Ints, ModelVersion]]:
     """Give the rows of the labelled photos and the model after each round of labelling."""
+    first = np.sort(np.random.default_rng(seed).permutation(bench.train)[:START])
     steps = [(first, trained(bench, first, seed, "first"))]
     for number in range(bench.rounds):
         rng = np.random.default_rng([seed, number, STRATEGIES.index(strategy)])

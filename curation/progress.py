@@ -53,14 +53,23 @@ def _bar(title: str) -> Iterator[Progress]:
 
 
 def _lines(title: str, clock: Callable[[], float]) -> Progress:
-    start = last = clock()
+    last = clock()
+    begun = None  # when the first of it was reported, and how much was done by then: what comes before is no measure
 
     def show(done: int, total: int, note: str) -> None:
-        nonlocal last
-        if clock() - last >= SECONDS_BETWEEN_LINES:
-            last = clock()
-            left_s = (last - start) * (total - done) / max(done, 1)
-            sys.stderr.write(f"{title} {done}/{total} {note}, about {duration_text(left_s)} left\n")
+        nonlocal last, begun
+        now = clock()
+        if begun is None or done < begun[1]:
+            begun = now, done
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            since, before = begun
+            left = (
+                f", about {duration_text((now - since) * (total - done) / (done - before))} left"
+                if done > before
+                else ""
+            )
+            sys.stderr.write(f"{title} {done}/{total} {note}{left}\n")
             sys.stderr.flush()
 
     return show

@@ -230,4 +230,4 @@ def _pick(table: PoolTable, choice: Choice, photo: FoundPhoto) -> Pick:
 
 def _shares(choices: Sequence[Choice], targets: Sequence[Target]) -> dict[str, int]:
     words = {target.finding_id: target.words for target in targets}
-    return dict(Counter(words[each.finding_id] if each.finding_id else each.kind for each in choices).most_common())
+    return dict(Counter(words[each.finding_id] if each.finding_id else each.kind for each in choices))

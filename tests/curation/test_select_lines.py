@@ -53,6 +53,12 @@ def test_each_kind_is_shown_with_a_reason_before_others_of_its_kind() -> None:
     assert len(shown) == MAX_PICKS
 
 
+def test_a_long_reason_is_wrapped_and_set_in() -> None:
+    reason = "uncertain: closeness of two classes in the top 5 % of the pool"
+    lines = selection_lines(selection(), [PICKS[5].model_copy(update={"reason": reason})], 60)
+    assert lines[-2:] == ["night/5.jpg: uncertain: closeness of two classes in the", "  top 5 % of the pool"]
+
+
 def test_counts_say_where_photos_went() -> None:
     text = "\n".join(selection_lines(selection(), PICKS, 100))
     assert "selection 2: 8 photos of yard to label, by round 3's findings and champion abcd" in text
