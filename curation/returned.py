@@ -67,8 +67,7 @@ def settle(
     selected: Sequence[Selected],
     *,
     classes: Sequence[str],
-    known_ids: Collection[str],
-    placed: Sequence[FoundPhoto] = (),
+    placed: Sequence[FoundPhoto],
     by: str,
     at: str,
     allow_untouched: bool = False,
@@ -76,15 +75,15 @@ def settle(
     """Give the source with each selected photo in its split and without what is refused, and what came back.
 
     To be called before splits are assigned: a split that a photo has stays. `classes` are those of the workspace,
-    `known_ids` its photos, which an import skips, `placed` the same with labels and splits. A source without a photo of
-    a selection is given as it is, with None. Raises `DataError` where no photo is left, and where nobody changed a
-    pre-label and that is not allowed.
+    `placed` its photos, which an import skips. A source without a photo of a selection is given as it is, with None.
+    Raises `DataError` where no photo is left, and where nobody changed a pre-label and that is not allowed.
     """
     out = _handed_out(selected, classes)
     if not any(photo.photo_id in out for photo in source.photos):
         return source, None
+    known_ids = {photo.photo_id for photo in placed}
     refused, notes = _objections(source, out, classes, known_ids)
-    splits = _splits(source, out, placed, skipped=refused.keys() | set(known_ids))
+    splits = _splits(source, out, placed, skipped=refused.keys() | known_ids)
     torn = dict.fromkeys((photo_id for photo_id, split in splits.items() if split is None), TORN)
     notes += _sentence("photos left out, since train and val or test would hold nearly the same", torn, source)
     lost = refused | torn

@@ -70,7 +70,6 @@ def _take_in(root: Path, found: Source, *, name: str, by: str, allow_untouched: 
         found,
         selected_of(root),
         classes=earlier[-1].classes,
-        known_ids={photo.photo_id for photo in there},
         placed=there,
         by=by,
         at=at,

@@ -84,7 +84,7 @@ def test_the_recipe_brings_back_what_people_did_in_their_tool(backend: str, give
         connect(uri, plugins_dir=root / "plugins")
         store = open_dataset("recipe", root=root)
         source, returned = settle(
-            read_rows(store.read_labelled()), [given], classes=("dog", "cat"), known_ids=(), by="Ada", at="now"
+            read_rows(store.read_labelled()), [given], classes=("dog", "cat"), placed=(), by="Ada", at="now"
         )
         take(root, source, returned=returned)
         publish(root, imports_of(root), store)

@@ -162,7 +162,7 @@ def labelled_and_imported(store: Store, given: Selected) -> Returned:
         sample.tags += ["labelled", "mine"]
         sample.save()
     source, returned = settle(
-        read_rows(store.read_labelled()), selected_of(store.root), classes=CLASSES, known_ids=(), by="Ada", at="now"
+        read_rows(store.read_labelled()), selected_of(store.root), classes=CLASSES, placed=(), by="Ada", at="now"
     )
     assert returned is not None
     import_of(store.root, source, returned)
@@ -217,7 +217,7 @@ def test_labels_from_a_folder_replace_the_boxes_that_waited(fresh: Store, given:
         files[f"images/q{row}.jpg"] = (fresh.root / pick.path).read_bytes()
         files[f"labels/q{row}.txt"] = "1 0.5 0.5 0.2 0.4\n"
     source, returned = settle(
-        read_source(lay_out(fresh.root / "back", files)), [given], classes=CLASSES, known_ids=(), by="", at=""
+        read_source(lay_out(fresh.root / "back", files)), [given], classes=CLASSES, placed=(), by="", at=""
     )
     import_of(fresh.root, source, returned)
     publish(fresh.root, imports_of(fresh.root), fresh)

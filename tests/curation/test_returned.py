@@ -66,10 +66,10 @@ def changed(source: Source, row: int, *boxes: FoundBox) -> Source:
 def settled(
     source: Source, *selections: Selected, known: Sequence[str] = (), may: bool = False
 ) -> tuple[Source, Returned | None]:
+    there = [replace(photo, split="train") for photo in source.photos if photo.photo_id in known]
     return settle(
-        source, selections, classes=CLASSES, known_ids=known, by="Ada", at="2026-01-02T03:04:05+00:00",
-        allow_untouched=may,
-    )  # fmt: skip
+        source, selections, classes=CLASSES, placed=there, by="Ada", at="2026-01-02T03:04:05+00:00", allow_untouched=may
+    )
 
 
 def counted(source: Source, *selections: Selected, **rest: object) -> Returned:
@@ -165,10 +165,7 @@ def test_whatever_comes_back_no_photo_of_val_or_test_is_a_near_copy_of_one_of_tr
             continue
         source = source_of([photos[row] for row in part])
         try:
-            left, _ = settle(
-                source, selections, classes=CLASSES, known_ids={photo.photo_id for photo in there}, placed=there, by="",
-                at="", allow_untouched=True,
-            )  # fmt: skip
+            left, _ = settle(source, selections, classes=CLASSES, placed=there, by="", at="", allow_untouched=True)
         except DataError:
             continue  # none has a place
         plan = assign_splits(left.photos, placed=there)
@@ -225,7 +222,7 @@ def test_an_object_drawn_where_nothing_was_seen_is_a_change(given: Selected) -> 
 
 def test_classes_are_compared_by_name_when_the_workspace_has_learned_more_since(given: Selected) -> None:
     _, returned = settle(
-        back(given), [given], classes=("ant", "cat", "dog"), known_ids=(), by="", at="", allow_untouched=True
+        back(given), [given], classes=("ant", "cat", "dog"), placed=(), by="", at="", allow_untouched=True
     )
     assert returned is not None
     assert returned.untouched == returned.prelabels == 10
