@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: help setup lock demo browser test check format clean
 help:
-	@echo "make demo    one full round on built-in data, to its verdict (about ten minutes)"
+	@echo "make demo    one full round on built-in data, to its verdict (about five minutes)"
 	@echo "make test    the tests"
 	@echo "make browser Chromium for the tests of review sessions, where apt is there"
 	@echo "make check   format, lint, types, import rules, generated docs"

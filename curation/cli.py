@@ -61,7 +61,7 @@ AllowBad = Annotated[bool, typer.Option("--allow-bad", help="Go on although more
 def demo(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo"), as_json: Json = False) -> None:
     """Draw the built-in dataset and run one round on it.
 
-    Trains a first model, goes on to the verdict and writes the report: about ten minutes on two cores. Started
+    Trains a first model, goes on to the verdict and writes the report: about five minutes on two cores. Started
     again, it goes on where it stopped, and a finished one is only shown.
 
     \b
