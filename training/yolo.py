@@ -32,6 +32,7 @@ MIN_PREDICTED_SCORE = 0.001  # the usual floor for AP: below it nothing changes 
 MAX_PREDICTIONS = 300
 PREDICT_BATCH = 16
 EMBED_BATCH = 64
+MAX_THREADS = 8  # as ultralytics has it: a container may own few of the cores that it sees
 
 
 def inspect(request: dict[str, Any], _folder: Path, _say: Say) -> dict[str, Any]:
@@ -184,7 +185,7 @@ def _take_standard_output() -> Say:
 
 
 def _settle(home: Path) -> None:
-    """Give ultralytics fonts, so that it fetches none, switch its integrations off, and let it compute on all cores."""
+    """Give ultralytics fonts, so that it fetches none, switch its integrations off, and let it use every core."""
     import matplotlib  # noqa: PLC0415
     import torch
 
@@ -197,7 +198,7 @@ def _settle(home: Path) -> None:
     threads = torch.get_num_threads()  # as many as there are cores, or as OMP_NUM_THREADS says
     from ultralytics.utils import SETTINGS, torch_utils
 
-    torch_utils.NUM_THREADS = threads  # what it sets on a CPU; else one core less, and eight at most
+    torch_utils.NUM_THREADS = min(threads, MAX_THREADS)  # what it sets on a CPU, else one core less
     SETTINGS.update({name: False for name in INTEGRATIONS if name in SETTINGS})
 
 
