@@ -11,8 +11,6 @@ import pytest
 from tests.e2e.conftest import curate
 from tests.llm_server import LlmServer, fills
 
-pytestmark = pytest.mark.slow
-
 TRAIN_PHOTOS = 60
 SETTINGS = """
 training: {{imgsz: 160, max_updates: 60, batch: 16}}

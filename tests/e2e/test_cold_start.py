@@ -104,7 +104,6 @@ def test_a_first_model_is_trained_from_a_vocabulary_alone(
     assert brought["model_id"] == model["model_id"]
 
 
-@pytest.mark.slow
 def test_a_judge_refuses_noise_and_without_one_the_other_configuration_gives_a_model_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.conftest import SMALL, curate
 from tests.generation import tiny_judge, tiny_pipeline
 
@@ -17,7 +15,6 @@ def configure(workspace: Path, backend: str, verify: str) -> None:
     (workspace / "curate.yaml").write_text(f"{SMALL}{generator}\nverify: {{{verify}}}\n{WORDS}\n")
 
 
-@pytest.mark.slow
 def test_pictures_are_drawn_marked_and_left_to_people_where_nobody_can_judge_them(workspace: Path) -> None:
     tiny_pipeline.save(workspace.parent / "gligen")
     configure(workspace, "gligen-inpaint", "backend: none")

@@ -84,13 +84,12 @@ def _nothing_leaves_that_must_not(server: LlmServer) -> None:
     assert ".jpg" not in sent
 
 
-@pytest.mark.slow
 def test_findings_survive_a_model_that_refuses_the_key(base: Path, llm_server: LlmServer) -> None:
     configure(base, llm_server.base_url)
     llm_server.always(status(401))
+    curate("analyze", "--no-llm", "-C", base)
     shutil.rmtree(base / "llm", ignore_errors=True)  # or the stored reply would do
     before = json.loads((base / "rounds" / "001" / "analyze.json").read_text())
-    curate("analyze", "--redo", "analyze", "--yes", "--no-llm", "-C", base)
     said = curate("analyze", "--redo", "brief", "--yes", "-C", base, expect=4, **KEY)
     assert "confirmed" in said, "the statistical findings are shown before the error"
     assert "OPENAI_API_KEY" in said

@@ -224,7 +224,6 @@ def test_nothing_of_a_job_survives_the_kill_of_its_parent(tmp_path: Path, job: s
     assert ends(child)
 
 
-@pytest.mark.slow
 def test_the_detectors_door_runs_as_a_child_and_refuses_an_unknown_file(tmp_path: Path) -> None:
     with pytest.raises(ChildError, match=r"'inspect' failed: .*gone\.pt is no file") as caught:
         run_child(
