@@ -54,7 +54,7 @@ def _bar(title: str) -> Iterator[Progress]:
 
 def _lines(title: str, clock: Callable[[], float]) -> Progress:
     last = clock()
-    begun = None  # when the first of it was reported, and how much was done by then: what comes before is no measure
+    begun: tuple[float, int] | None = None  # when it was first reported, and how much was done by then
 
     def show(done: int, total: int, note: str) -> None:
         nonlocal last, begun
@@ -64,11 +64,8 @@ def _lines(title: str, clock: Callable[[], float]) -> Progress:
         if now - last >= SECONDS_BETWEEN_LINES:
             last = now
             since, before = begun
-            left = (
-                f", about {duration_text((now - since) * (total - done) / (done - before))} left"
-                if done > before
-                else ""
-            )
+            left_s = (now - since) * (total - done) / max(done - before, 1)
+            left = f", about {duration_text(left_s)} left" if done > before else ""
             sys.stderr.write(f"{title} {done}/{total} {note}{left}\n")
             sys.stderr.flush()
 
