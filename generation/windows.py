@@ -112,9 +112,9 @@ def feather(boxes_px: Floats, window: Window) -> Singles:
     Boxes reach outwards to whole pixels, and the edge lies outside of them, so that an object that fills its box is
     wholly painted. Where it is 0, the photo stays as it is.
     """
-    corners = boxes_px - [window.left, window.top, window.left, window.top]
-    x1, y1 = np.clip(np.floor(corners[:, :2]), 0, window.side).astype(np.int64).T
-    x2, y2 = np.clip(np.ceil(corners[:, 2:]), 0, window.side).astype(np.int64).T
+    outward = np.hstack([np.floor(boxes_px[:, :2]), np.ceil(boxes_px[:, 2:])])  # first: a difference would be rounded
+    corners = outward - [window.left, window.top, window.left, window.top]
+    x1, y1, x2, y2 = np.clip(corners, 0, window.side).astype(np.int64).T
     covers = np.zeros((window.side + 1, window.side + 1), np.int32)  # summed up: how many boxes cover a pixel
     for rows, columns, change in ((y1, x1, 1), (y2, x1, -1), (y1, x2, -1), (y2, x2, 1)):
         np.add.at(covers, (rows, columns), change)

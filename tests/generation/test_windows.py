@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from generation.grounding import MIN_BOX_SHARE
@@ -78,9 +78,10 @@ def test_only_a_line_is_too_thin(box, is_thin):
 
 
 @given(photos_with_boxes(), st.integers(0, 2**32 - 1))
+@example((np.array([[0.0, 0.0, 1.0, np.nextafter(2, 3)]]), 11, 8), 0)
 @settings(max_examples=60)
-def test_pixels_outside_the_feathered_boxes_stay_and_those_in_the_boxes_are_painted(example, seed):
-    boxes, width, height = example
+def test_pixels_outside_the_feathered_boxes_stay_and_those_in_the_boxes_are_painted(drawn, seed):
+    boxes, width, height = drawn
     rng = np.random.default_rng(seed)
     photo = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     window = passes(boxes, width_px=width, height_px=height)[0].window
